@@ -1,0 +1,120 @@
+"""The transformer baseline: pre-norm blocks of softmax attention and SwiGLU (Vaswani 2017; Shazeer 2020; Su 2021 for rotary positions).
+
+`layers` different blocks make one step. Looped: few layers, many steps of the loop (weights shared over depth). Plain: many layers, one step.
+It reads the same boards as BDH: all tokens of a grid, strictly causal sequences, heads bound to relations inside groups of k.
+Axes: B batch, t tokens, D width, H heads, K width of a head, F width of the feed-forward layer, G groups of k tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from bdh_reason import model
+from bdh_reason.errors import UserError
+from bdh_reason.task import Board
+
+
+@dataclass(frozen=True)
+class Config:
+    """d width, `heads` of width d / heads, `hidden` width of the SwiGLU, `layers` blocks a step; relations and coordinates as in BDH."""
+
+    d: int = 48
+    heads: int = 4
+    hidden: int = 104
+    layers: int = 1
+    relations: bool = True
+    coordinates: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.d, self.heads, self.hidden, self.layers) < 1 or self.d % self.heads or self.d // self.heads % 2:
+            raise UserError(f"d = {self.d} in {self.heads} heads, hidden = {self.hidden}, layers = {self.layers}", "positive sizes, an even d / heads")
+
+
+EXAMPLES = (Config(d=24, heads=12, hidden=20, layers=2), Config(d=24, heads=12, hidden=20, coordinates=True))
+
+
+class Block(nn.Module):
+    """Attention, then SwiGLU, each added to the residual stream after its own norm."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        d, hidden = config.d, config.hidden
+        self.attention_norm, self.hidden_norm = nn.RMSNorm(d), nn.RMSNorm(d)
+        self.qkv_D3D = nn.Parameter(torch.randn(d, 3 * d) * d**-0.5)
+        self.out_DD = nn.Parameter(torch.randn(d, d) * d**-0.5)
+        self.gate_up_D2F = nn.Parameter(torch.randn(d, 2 * hidden) * d**-0.5)
+        self.down_FD = nn.Parameter(torch.randn(hidden, d) * hidden**-0.5)
+
+    def forward(self, v_BtD: Tensor, board: Board) -> Tensor:
+        """[B, t, D] -> [B, t, D]."""
+        qkv_BtD = (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
+        q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], self.config.heads, -1).permute(2, 0, 1, 3) for part in qkv_BtD)
+        a_HBtK = self._attend(q_HBtK, k_HBtK, v_HBtK, board)
+        v_BtD = v_BtD + a_HBtK.permute(1, 2, 0, 3).flatten(2) @ self.out_DD
+        gate_BtF, up_BtF = (self.hidden_norm(v_BtD) @ self.gate_up_D2F).chunk(2, -1)
+        return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD
+
+    def _attend(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board) -> Tensor:
+        tokens, device = q_HBtK.shape[2], q_HBtK.device
+        if self.config.relations and board.groups_RGk is not None:
+            order_Ht, inverse_Ht = model.head_order(board, self.config.heads, device)
+            shape = (*q_HBtK.shape[:2], *board.groups_RGk.shape[1:], -1)
+            q_HBGkK, k_HBGkK, v_HBGkK = (model.reorder_heads(part, order_Ht).view(shape) for part in (q_HBtK, k_HBtK, v_HBtK))
+            return model.reorder_heads(softmax_attention(q_HBGkK, k_HBGkK, v_HBGkK, None).flatten(2, 3), inverse_Ht)
+        if board.reading == "sequence":
+            seen_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril()
+            return softmax_attention(rotary(q_HBtK), rotary(k_HBtK), v_HBtK, seen_tt)
+        mask = model.head_mask(board, self.config.heads, device)[:, None] if self.config.relations else None
+        return softmax_attention(q_HBtK, k_HBtK, v_HBtK, mask)
+
+
+def softmax_attention(q_tK: Tensor, k_tK: Tensor, v_tK: Tensor, seen_tt: Tensor | None) -> Tensor:
+    """softmax(q·k / sqrt K) v over the last two axes; `seen` is bool and broadcasts, None lets every token see every other."""
+    scores_tt = q_tK @ k_tK.mT * q_tK.shape[-1] ** -0.5
+    if seen_tt is not None:
+        scores_tt = scores_tt.masked_fill(~seen_tt, float("-inf"))
+    return scores_tt.softmax(-1) @ v_tK
+
+
+def rotary(q_tK: Tensor) -> Tensor:
+    """Turns the pair (i, i + K/2) by position · 10,000^(-2i/K) (RoFormer, Eq. 34, in the half-split layout)."""
+    tokens, width = q_tK.shape[-2:]
+    speed_K = 10_000.0 ** (-torch.arange(0, width, 2, device=q_tK.device) / width)
+    phase_tK = torch.arange(tokens, device=q_tK.device)[:, None] * speed_K
+    cos_tK, sin_tK = phase_tK.cos().to(q_tK.dtype), phase_tK.sin().to(q_tK.dtype)
+    first_tK, second_tK = q_tK.chunk(2, -1)
+    return torch.cat([first_tK * cos_tK - second_tK * sin_tK, first_tK * sin_tK + second_tK * cos_tK], -1)
+
+
+class Model(model.Model):
+    """The transformer on the contract of `bdh_reason.model`."""
+
+    name = "transformer"
+
+    def __init__(self, config: Config, board: Board) -> None:
+        super().__init__(config, board)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.d)
+
+    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board) -> Tensor:
+        if v0_BtD is not None:
+            v_BtD = v_BtD + v0_BtD
+        for block in self.blocks:
+            v_BtD = block(v_BtD, board)
+        return self.norm(v_BtD)
+
+    def step_flops(self, board: Board) -> int:
+        tokens, config = board.tokens, self.config
+        bound = config.relations and board.groups_RGk is not None
+        reach = board.groups_RGk.shape[2] if bound and board.groups_RGk is not None else tokens
+        block = 4 * config.d**2 + 3 * config.d * config.hidden + 2 * reach * config.d
+        return 2 * tokens * config.layers * block
+
+    def state_floats(self, board: Board) -> int:
+        keys_and_values = 2 * self.config.layers * board.tokens * self.config.d
+        return keys_and_values if board.reading == "sequence" else board.tokens * self.config.d

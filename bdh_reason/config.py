@@ -1,0 +1,53 @@
+"""Options are declared once, in a frozen dataclass; this turns a mapping or `key=value` words into one, or says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from bdh_reason.errors import UserError, unknown
+
+C = TypeVar("C")
+
+
+def configure(cls: type[C], options: Mapping[str, Any], where: str) -> C:
+    """Builds the dataclass `cls`, whose fields all have defaults, from `options`: lists become tuples, integers floats where a float is declared.
+
+    Raises UserError for an unknown key (naming the nearest one) and for a value of another type than the default's.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in options:
+        if key not in defaults:
+            raise unknown("key", key, defaults, where)
+    return cls(**{key: _settle(key, value, defaults[key], where) for key, value in options.items()})
+
+
+def _settle(key: str, value: Any, default: Any, where: str) -> Any:
+    """The value in the type of its default (a default of None takes anything); a boolean is never a number."""
+    wanted = (list, tuple) if isinstance(default, tuple) else (int, float) if isinstance(default, float) else type(default)
+    if default is not None and (not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool)):
+        raise UserError(f"{key} = {value!r} in {where}", f"a value like {default!r}")
+    return tuple(value) if isinstance(value, list) else float(value) if isinstance(default, float) else value
+
+
+def words(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["size=100", "model.d=64"]` as a nested mapping; the values are read as YAML. Raises UserError for what is no pair."""
+    import yaml
+
+    tree: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        *parents, leaf = path.split(".")
+        if not equals or not all((*parents, leaf)):
+            raise UserError(f"{pair!r}", "key=value, e.g. batch=64 or model.d=64")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+            if not isinstance(branch, dict):
+                raise UserError(f"{pair!r}: {parent} already has the value {branch!r}", "one of the two")
+        try:
+            branch[leaf] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"{pair!r} has a value that is not YAML") from error
+    return tree

@@ -1,0 +1,170 @@
+"""A data set from a task's generator, or from a file of problems.
+
+The work is cut into chunks. Chunk i is a pure function of (seed, i), so the set is the same for any number of workers, and a build that was
+interrupted goes on with the chunks that are missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bdh_reason import discover
+from bdh_reason.config import configure
+from bdh_reason.data.assemble import assemble, load, prepare, save
+from bdh_reason.data.manifest import BUILDING, Manifest, Plan, writing
+from bdh_reason.data.splits import SHARES, check_shares
+from bdh_reason.errors import UserError
+from bdh_reason.rng import generator
+from bdh_reason.task import Problems, Task
+
+CHUNK = 1024  # problems a chunk: what an interruption can cost each worker; three minutes of the rarest puzzles
+Progress = Callable[[int, int], None]
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def build(
+    task: str,
+    options: Mapping[str, Any],
+    folder: Path,
+    size: int,
+    seed: int = 0,
+    shares: Sequence[float] = SHARES,
+    workers: int = 1,
+    progress: Progress = quiet,
+) -> Manifest:
+    """Generates `size` problems into `folder`, split by family; calls `progress(done, size)` as it goes. A set that is there already is kept.
+
+    Raises UserError for an unknown task or option, for sizes and shares that make no sense, for a folder that holds something else, for a full
+    disk or an unwritable folder, and for what the generator refuses.
+    """
+    for name, number in (("size", size), ("workers", workers)):
+        if number < 1:
+            raise UserError(f"{name} {number}", "1 or more")
+    plan = _plan(task, options, size, shares, seed)
+    with writing(folder):
+        manifest = prepare(folder, plan)
+    if manifest is None:
+        _generate_missing(plan, folder / BUILDING, workers, progress)
+        with writing(folder):
+            manifest = assemble(folder, plan, lambda: _chunks(plan, folder / BUILDING))
+    progress(size, size)
+    return manifest
+
+
+def import_file(task: str, options: Mapping[str, Any], file: Path, folder: Path, shares: Sequence[float] = SHARES) -> Manifest:
+    """Makes a data set of a file in a format the task reads; `splits.only("test")` as shares puts all of it into one split.
+
+    Raises UserError for a file that cannot be read (the task names the line), and for the rest as `build` does.
+    """
+    unread = _plan(task, options, 0, shares, 0)
+    problems = read_file(unread.build_task(), file)
+    plan = replace(unread, size=len(problems), source=f"{file.name} sha256:{hashlib.sha256(_bytes(file)).hexdigest()}")
+    with writing(folder):
+        return prepare(folder, plan) or assemble(folder, plan, lambda: (problems.take(slice(i, i + CHUNK)) for i in range(0, plan.size, CHUNK)))
+
+
+def read_file(task: Task, file: Path) -> Problems:
+    """The problems of a text file. Raises UserError for a missing or empty file, for one that is no text, and for what the task refuses."""
+    try:
+        text = _bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is no text: byte {error.start} is not UTF-8", "a text file of problems") from error
+    problems = task.read(text, str(file))
+    if not len(problems):
+        raise UserError(f"{file} holds no problems", "at least one")
+    return problems
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}", "a file of problems") from error
+
+
+def _plan(task: str, options: Mapping[str, Any], size: int, shares: Sequence[float], seed: int) -> Plan:
+    module = discover.task_module(task)
+    config = configure(module.Config, options, f"the options of task {task}")
+    content = json.loads(json.dumps(asdict(config)))  # as it will be read back: lists for tuples
+    return Plan(task, module.Task.version, content, size, seed, check_shares(shares), CHUNK)
+
+
+def _path(work: Path, index: int) -> Path:
+    return work / f"{index:05d}.chunk"
+
+
+def _rows(plan: Plan, index: int) -> int:
+    return min(plan.chunk, plan.size - index * plan.chunk)
+
+
+def _chunks(plan: Plan, work: Path) -> Iterator[Problems]:
+    for index in range(-(-plan.size // plan.chunk)):
+        problems = load(_path(work, index))
+        if problems is None:
+            raise UserError(f"{_path(work, index)} was damaged during the build", remedy="run the same build again: it continues")
+        yield problems
+
+
+def _generate_missing(plan: Plan, work: Path, workers: int, progress: Progress) -> None:
+    """Generates the chunks that are not there, or not whole."""
+    missing = [index for index in range(-(-plan.size // plan.chunk)) if load(_path(work, index)) is None]
+    done = plan.size - sum(_rows(plan, index) for index in missing)
+    progress(done, plan.size)
+    for index in _in_processes(plan, work, missing, workers) if workers > 1 and len(missing) > 1 else _here(plan, work, missing):
+        done += _rows(plan, index)
+        progress(done, plan.size)
+
+
+def _here(plan: Plan, work: Path, missing: list[int]) -> Iterator[int]:
+    return (_generate(plan, work, index) for index in missing)
+
+
+def _in_processes(plan: Plan, work: Path, missing: list[int], workers: int) -> Iterator[int]:
+    """Yields the chunks as they finish. Fresh (spawned) processes: a fork would copy the threads of numba and torch in an unknown state."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(missing)), context, initializer=_obey_parent) as pool:
+        try:
+            for future in as_completed([pool.submit(_generate, plan, work, index) for index in missing]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise UserError("a worker died, often for want of memory", remedy="run the same build again with fewer workers: it continues") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _obey_parent() -> None:
+    """A worker ends at once, and without a traceback, when the user interrupts or when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _generate(plan: Plan, work: Path, index: int) -> int:
+    """Makes and saves chunk `index`, and returns it: all that passes between processes is a number."""
+    rng = generator(plan.seed, "generate", index=index)
+    problems = plan.build_task().generate(rng, _rows(plan, index))
+    if len(problems) != _rows(plan, index):
+        raise ValueError(f"task {plan.task} generated {len(problems)} problems where {_rows(plan, index)} were asked for")
+    with writing(work):
+        save(_path(work, index), problems)
+    return index

@@ -1,0 +1,149 @@
+"""What a data set says about itself. A folder is a data set if and only if it holds `manifest.json`, which is written last.
+
+Beside it lie fifteen plain arrays, `train.prompt.npy` … `test.family.npy`: one per split and field of Problems, which `numpy.load` opens.
+While a set is being built, a folder `building` inside it holds the plan and the finished chunks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bdh_reason import __version__, discover
+from bdh_reason.config import configure
+from bdh_reason.data.splits import SPLITS
+from bdh_reason.errors import UserError
+from bdh_reason.task import Task
+
+SCHEMA = 1
+NAME, BUILDING = "manifest.json", "building"
+DTYPES = {"prompt": np.uint8, "target": np.uint8, "scored": np.bool_, "difficulty": np.float32, "family": np.uint64}
+FILES = {f"{split}.{field}.npy": (split, field) for split in SPLITS for field in DTYPES}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what is in a data set.
+
+    `config` holds every option of the task, the defaults too. `source` is empty, or the name and SHA-256 of an imported file (no seed then: 0).
+    """
+
+    task: str
+    task_version: str
+    config: dict[str, Any]
+    size: int
+    seed: int
+    shares: tuple[float, float, float]
+    chunk: int
+    source: str = ""
+
+    def build_task(self) -> Task:
+        """The task that made the set. Raises UserError for an unknown task or another version of it."""
+        module = discover.task_module(self.task)
+        if module.Task.version != self.task_version:
+            raise UserError(f"data of {self.task}@{self.task_version}", f"{self.task}@{module.Task.version}, the version installed", "build the data again")
+        return module.Task(configure(module.Config, self.config, f"the options of task {self.task}"))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`rows` and distinct `families` per split, `bytes` and `sha256` per file, all the rest in the plan.
+
+    Rows of the same family are allowed inside a split (small puzzles repeat), so `families` says how many different problems there really are.
+    """
+
+    plan: Plan
+    rows: dict[str, int]
+    families: dict[str, int]
+    bytes: dict[str, int]
+    sha256: dict[str, str]
+    package: str = __version__
+    schema: int = SCHEMA
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the plan and of all files' hashes: the `data_hash` of a result row. The package's version is no part of it."""
+        content = {key: value for key, value in asdict(self).items() if key not in ("package", "schema")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Turns the folder into a data set."""
+        replace(folder / NAME, as_json({**asdict(self), "hash": self.hash}))
+
+
+def as_json(content: dict[str, Any]) -> bytes:
+    """Indented JSON, the form of every text file of a data set."""
+    return json.dumps(content, indent=1).encode()
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of an unfinished build. Raises UserError if it is damaged or from another version of this package."""
+    try:
+        return _plan(json.loads(path.read_bytes()))
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(path) from error
+
+
+def _plan(content: dict[str, Any]) -> Plan:
+    return Plan(**{**content, "shares": tuple(content["shares"])})
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a data set. Raises UserError if there is none, if it is of another schema version, or if it was changed by hand."""
+    path = folder / NAME
+    if not path.is_file():
+        if (folder / BUILDING).is_dir():
+            raise UserError(f"the build of {folder} was interrupted", remedy="run the same build again: it continues where it stopped")
+        raise UserError(f"no data set in {folder}", f"a folder with {NAME}", "`bdh-reason data build` makes one")
+    try:
+        content = json.loads(path.read_bytes())
+        schema = content["schema"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(path) from error
+    if schema != SCHEMA:
+        raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "build the data again")
+    try:
+        digest = content.pop("hash")
+        manifest = Manifest(**{**content, "plan": _plan(content["plan"])})
+    except (TypeError, KeyError) as error:
+        raise _damaged(path) from error
+    if digest != manifest.hash:
+        raise _damaged(path)
+    return manifest
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} is damaged or was edited", "the file as it was built", "remove the folder and build the data again")
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: under another name, on the disk, then renamed."""
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("wb") as file:
+        file.write(content)
+        sync(file)
+    os.replace(draft, path)
+
+
+def sync(file: Any) -> None:
+    """Nothing counts as written before the disk has it."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk, a folder one may not write to and their like are the user's to mend: OSError becomes UserError."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some space or choose another folder, then run the same command again: what is finished is kept"
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}", "a folder that may be written to, with enough space", remedy) from error

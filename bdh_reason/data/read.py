@@ -1,0 +1,68 @@
+"""Opening a data set that was built: its splits as memory-mapped arrays, and single problems to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bdh_reason.data.assemble import check_files
+from bdh_reason.data.manifest import DTYPES, Manifest, read
+from bdh_reason.data.splits import check_split
+from bdh_reason.errors import UserError
+from bdh_reason.task import Problems
+
+
+def open_split(folder: Path, split: str) -> Problems:
+    """One split of a data set, memory-mapped and read-only: rows cost memory when they are taken, and all processes of a machine share them.
+
+    Raises UserError if the set is missing, unfinished, of another schema or task version, if a file is missing or cut short, and if the split is empty.
+    """
+    check_split(split)
+    manifest = read(folder)
+    manifest.plan.build_task()
+    check_files(folder, manifest)
+    if not manifest.rows[split]:
+        raise UserError(f"split {split!r} of {folder} has no rows", ", ".join(name for name, rows in manifest.rows.items() if rows), "build more data")
+    return map_split(folder, manifest, split)
+
+
+def map_split(folder: Path, manifest: Manifest, split: str) -> Problems:
+    """The arrays of one split without the checks of the whole set. Raises UserError for a file that is not the array it should be."""
+    arrays = {}
+    for field, dtype in DTYPES.items():
+        path = folder / f"{split}.{field}.npy"
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # a damaged header fails in many ways
+            raise UserError(f"{path} is no array: {error}", remedy="remove the folder and build the data again") from error
+        if array.dtype != dtype or len(array) != manifest.rows[split]:
+            raise UserError(f"{path} is {array.dtype} {array.shape}", f"{np.dtype(dtype)}, {manifest.rows[split]} rows", "build the data again")
+        arrays[field] = array
+    return Problems(**arrays)
+
+
+def show(folder: Path, split: str, row: int) -> dict[str, Any]:
+    """One problem to look at: its `picture`, that of its `solution`, and what is known about it.
+
+    Raises UserError as `open_split` does, and for a row that is not there.
+    """
+    problems = open_split(folder, split)
+    if not 0 <= row < len(problems):
+        raise UserError(f"row {row} of split {split!r}", f"0 to {len(problems) - 1}")
+    plan = read(folder).plan
+    task = plan.build_task()
+    prompt_T, target_T = problems.prompt[row], problems.target[row]
+    return {
+        "task": plan.task,
+        "split": split,
+        "row": row,
+        "prompt": bytes(prompt_T).decode("latin-1"),
+        "target": bytes(target_T).decode("latin-1"),
+        "blanks": int(problems.scored[row].sum()),
+        "difficulty": float(problems.difficulty[row]),
+        "family": f"{int(problems.family[row]):016x}",
+        "picture": task.render(prompt_T, prompt_T),
+        "solution": task.render(prompt_T, target_T),
+    }

@@ -1,0 +1,76 @@
+"""Names to tasks, models and guesses: the folders `tasks/` and `baselines/` beside this package, and other packages' entry points.
+
+A file's name is its name on the command line. In a clone the folders are the top-level packages `tasks` and `baselines`; in a wheel they
+are `bdh_reason.tasks` and `bdh_reason.baselines`. Nothing else imports them by hand.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bdh_reason.errors import UserError, unknown
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def _home(folder: str) -> ModuleType:
+    """The package that holds `folder`: inside the installed wheel, else beside this package in the clone."""
+    if (_PACKAGE / folder).is_dir():
+        return importlib.import_module(f"bdh_reason.{folder}")
+    beside = _PACKAGE.parent / folder
+    module = importlib.import_module(folder)
+    if Path(module.__file__ or "").resolve().parent != beside:
+        raise UserError(f"a package named {folder!r} at {module.__file__} hides {beside}", remedy="run from another folder or install the wheel")
+    return module
+
+
+@cache
+def _named(folder: str, export: str) -> dict[str, str]:
+    """Name -> import path of everything in `folder` or in the entry points that may export `export`."""
+    home = _home(folder)
+    found = {module.name: f"{home.__name__}.{module.name}" for module in pkgutil.iter_modules(home.__path__)}
+    group = "bdh_reason.tasks" if folder == "tasks" else "bdh_reason.models"
+    for entry in importlib.metadata.entry_points(group=group):
+        if entry.name in found:
+            raise UserError(f"two {export.lower()}s are named {entry.name!r}: {found[entry.name]} and {entry.value}", "one")
+        found[entry.name] = entry.value
+    return found
+
+
+def task_names() -> list[str]:
+    """Names of all tasks, without importing them."""
+    return sorted(_named("tasks", "Task"))
+
+
+def task_module(name: str) -> Any:
+    """The module of a task; it exports `Config` and `Task`. Raises UserError for an unknown name."""
+    return _module(_named("tasks", "Task"), "task", name)
+
+
+def model_names() -> list[str]:
+    """Names of all trainable models: `bdh` and every file of baselines/ but the guesses."""
+    return sorted({"bdh", *_named("baselines", "Model")} - {"guess"})
+
+
+def model_module(name: str) -> Any:
+    """The module of a model; it exports `Config` and `Model`. Raises UserError for an unknown name."""
+    known = {model: path for model, path in _named("baselines", "Model").items() if model != "guess"}
+    return _module({"bdh": "bdh_reason.bdh", **known}, "model", name)
+
+
+def guesses() -> dict[str, Any]:
+    """The baselines that read no weights: name -> function(task, prompt_NT, scored_NT, rng) -> reply_NT."""
+    return dict(importlib.import_module(_named("baselines", "Model")["guess"]).GUESSES)
+
+
+def _module(known: dict[str, str], kind: str, name: str) -> ModuleType:
+    if name not in known:
+        raise unknown(kind, name, known)
+    return importlib.import_module(known[name])

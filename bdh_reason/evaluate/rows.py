@@ -1,0 +1,94 @@
+"""The row: one result with everything a reader needs to attack it. Rows are written by `eval` alone, as lines of JSON; torch is not needed to read them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bdh_reason.errors import UserError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """Null (None) where a field does not apply.
+
+    config: the task's options · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
+    difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 % · chance: expected exact_match of uniform guessing.
+    """
+
+    created: str
+    task: str
+    task_version: str
+    config: dict[str, Any]
+    split: str
+    model: str
+    recipe: str | None
+    seed: int | None
+    params: int | None
+    state_floats: int | None
+    flops_per_problem: float | None
+    train_flops: float | None
+    match: str | None
+    mode: str
+    depth: int | None
+    difficulty: str | None
+    horizon: int | None
+    n: int
+    exact_match: float
+    ci_low: float
+    ci_high: float
+    cell_accuracy: float
+    bits_per_byte: float | None
+    chance: float
+    problems_per_s: float
+    device: str
+    dtype: str
+    versions: dict[str, str]
+    commit: str
+    data_hash: str
+    schema: int = SCHEMA
+
+    def line(self) -> str:
+        """The row as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def append(path: Path, rows: Iterable[Row]) -> None:
+    """Adds rows to a file in one write, so that a reader never sees half of one. Raises UserError where it cannot be written."""
+    text = "".join(row.line() + "\n" for row in rows)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"cannot write rows to {path}: {error.strerror or error}", "a writable file") from error
+
+
+def read(paths: Iterable[Path]) -> list[Row]:
+    """All rows of some files. Raises UserError naming the file that cannot be read, and the line that is no row or one of another schema version."""
+    names = {field.name for field in fields(Row)}
+    rows = []
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8") as file:
+                lines = list(file)  # str.splitlines would also split at the rare line ends that JSON lets stand inside a text
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read rows from {path}: {error}", "a file that `bdh-reason eval` wrote") from error
+        for number, line in enumerate(lines, 1):
+            try:
+                content = json.loads(line)
+                schema = content["schema"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path}, line {number} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
+            if schema != SCHEMA or set(content) != names:
+                raise UserError(f"{path}, line {number} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
+            rows.append(Row(**content))
+    return rows

@@ -1,0 +1,123 @@
+"""What a model is: embed a board once, step as often as one likes, read a reply out at any time.
+
+Axes: B batch, t tokens of the board, D width, V logits per token, S symbols of a reply, H heads, G groups of k tokens (G·k = t).
+The depth is an argument of `reason.loop`, never of a model: the same weights can think for 8 or 1,024 steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bdh_reason.errors import UserError
+from bdh_reason.task import Board
+
+
+class Model(nn.Module, ABC):
+    """The contract of a model, and the three maps that are the same for all of them: embedding, readout, feedback.
+
+    A model module exports `Config` (a frozen dataclass with at least `d`, `relations`, `coordinates` and, to bind heads, `heads`) and
+    `Model(config, board)`; only the board's vocabulary and, with learned coordinates, its size are built into the weights.
+    `tests/test_every_model.py` holds each one to this, with the small configurations in the module's `EXAMPLES` or else the default one.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, config: Any, board: Board) -> None:
+        super().__init__()
+        tokens, logits = board.vocabulary
+        self.config = config
+        self.vocabulary = board.vocabulary
+        self.token_VD = nn.Parameter(torch.randn(tokens, config.d) * 0.5)
+        self.readout_DV = nn.Parameter(torch.randn(config.d, logits) * 0.02)
+        self.feedback_VD = nn.Parameter(torch.randn(logits, config.d) * 0.02)
+        sizes = coordinate_sizes(board) if config.coordinates else []
+        self.coordinate_CD = nn.ParameterList(torch.randn(size, config.d) * 0.5 for size in sizes)
+        self.check(board)
+
+    def check(self, board: Board) -> None:
+        """Raises UserError where the board is of another view, has no relations to bind the heads to or, with learned coordinates, is of another size."""
+        if board.vocabulary != self.vocabulary:
+            raise UserError(f"a board in the {board.view} view", "the view the model was trained in")
+        sizes, trained = coordinate_sizes(board), [len(table) for table in self.coordinate_CD]
+        if trained and sizes != trained:
+            raise UserError(f"a board with coordinates {sizes}", f"{trained}, the size the model was trained on")
+        if self.config.relations and (board.reading == "sequence" or not board.relations):
+            raise UserError(f"relations=true on a {board.reading} with {board.relations} relations", "relations=false, or a grid with relations")
+        if self.config.relations and self.config.heads % board.relations:
+            raise UserError(f"{self.config.heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
+
+    def embed(self, tokens_Bt: Tensor, board: Board) -> Tensor:
+        """Tokens int64 [B, t] -> v0 [B, t, D]."""
+        v0_BtD = self.token_VD[tokens_Bt]
+        if self.coordinate_CD:
+            where_tK = torch.as_tensor(board.coordinates_TK, dtype=torch.int64, device=v0_BtD.device)
+            v0_BtD = v0_BtD + sum(table[where_tK[:, axis]] for axis, table in enumerate(self.coordinate_CD))
+        return v0_BtD
+
+    def readout(self, v_BtD: Tensor) -> Tensor:
+        """[B, t, D] -> logits [B, t, V]."""
+        return v_BtD @ self.readout_DV
+
+    def feed(self, belief_BTS: Tensor, board: Board) -> Tensor:
+        """A reply's probabilities [B, T, S] -> what they add to the residual stream [B, t, D]."""
+        if board.view == "candidates":
+            return belief_BTS.reshape(len(belief_BTS), -1, 1) * self.feedback_VD
+        return belief_BTS @ self.feedback_VD[list(board.symbols)]
+
+    @abstractmethod
+    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board) -> Tensor:
+        """One latent step: v [B, t, D] -> v [B, t, D]; v0 (the embedding) is injected again where it is given."""
+
+    @abstractmethod
+    def step_flops(self, board: Board) -> int:
+        """Multiply-adds times two of one forward `step` on one problem, matrix products only, as torch's own counter counts."""
+
+    @abstractmethod
+    def state_floats(self, board: Board) -> int:
+        """Numbers the model must keep to go on after this board: the synaptic state or the keys and values when it reads a sequence, v on a grid."""
+
+    def flops(self, board: Board, depth: int, feedback: bool) -> int:
+        """Forward FLOPs of `depth` steps with a readout after each, on one problem, without the embedding look-up."""
+        width = self.config.d
+        readout = 2 * board.tokens * width * self.vocabulary[1]
+        feed = 2 * board.positions * width * len(board.symbols) if feedback and board.view == "cells" else 0
+        return depth * (self.step_flops(board) + readout) + (depth - 1) * feed
+
+    def size(self) -> int:
+        """Trainable parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def coordinate_sizes(board: Board) -> list[int]:
+    """How many rows, columns, boxes … the board has: one learned table each."""
+    return [int(axis.max()) + 1 for axis in board.coordinates_TK.T]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is remembered must serve training as well
+def head_order(board: Board, heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For heads bound to the board's relations in turn: the token order [H·t] that puts groups side by side, and its inverse."""
+    order_Ht = torch.as_tensor(board.groups_RGk, dtype=torch.int64, device=device).flatten(1).repeat(heads // board.relations, 1)
+    return order_Ht, order_Ht.argsort(1)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def head_mask(board: Board, heads: int, device: torch.device) -> Tensor:
+    """The same binding for relations that do not partition the board: which tokens each head may relate, bool [H, t, t]."""
+    return torch.as_tensor(board.mask_RTT, device=device).repeat(heads // board.relations, 1, 1)
+
+
+def gather_heads(v_BtD: Tensor, order_Ht: Tensor) -> Tensor:
+    """[B, t, D] -> [H, B, t, D], each head in its own token order."""
+    return v_BtD[:, order_Ht].transpose(0, 1)
+
+
+def reorder_heads(a_HBtD: Tensor, order_Ht: Tensor) -> Tensor:
+    """Puts the tokens of each head in the given order; with the inverse order it undoes `gather_heads`."""
+    return a_HBtD.gather(2, order_Ht[:, None, :, None].expand_as(a_HBtD))

@@ -1,0 +1,42 @@
+"""The exponential moving average of the weights, which validation, evaluation and released checkpoints use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """Keeps a second copy of a model's weights; with `decay` 0 it keeps none and the average is the model itself.
+
+    The decay starts low, min(decay, (1 + s) / (10 + s)) at update s, so that the first random weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: weight.detach().clone() for name, weight in model.named_parameters()} if decay else {}
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Moves the average towards the weights after optimiser step `step` (from 1)."""
+        if self.decay:
+            keep = min(self.decay, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(self.weights.values()), [weight.detach() for weight in model.parameters()], 1 - keep)
+
+    def of(self, model: nn.Module) -> dict[str, Tensor]:
+        """The averaged weights by name."""
+        return self.weights or {name: weight.detach() for name, weight in model.named_parameters()}
+
+    @contextmanager
+    def within(self, model: nn.Module) -> Iterator[None]:
+        """The model holds the averaged weights inside this block, and its own again after it."""
+        own = {name: weight.data for name, weight in model.named_parameters()}
+        try:
+            for name, weight in model.named_parameters():
+                weight.data = self.of(model)[name]
+            yield
+        finally:
+            for name, weight in model.named_parameters():
+                weight.data = own[name]

@@ -1,0 +1,40 @@
+"""What a recipe would cost, printed before anything is built: parameters and FLOPs are exact, memory and hours are estimates and say so."""
+
+from __future__ import annotations
+
+import torch
+
+from bdh_reason.train.recipe import Recipe
+
+PEAK = {"H100 SXM": 989.4e12, "H200": 989.5e12}  # dense bf16 FLOP/s by NVIDIA's data sheets
+USED = 0.4  # the share of that peak a training step is assumed to reach
+DEVICES = (1, 2, 4, 8)
+
+
+def plan(recipe: Recipe) -> str:
+    """Parameters, memory, FLOPs and hours for several numbers of GPUs; the model exists on torch's meta device only."""
+    board = recipe.build_task().board(recipe.view, recipe.reading)
+    with torch.device("meta"):
+        model = recipe.build_model(board)
+    params = model.size()
+    forward = model.flops(board, recipe.depth, recipe.loop.feedback)
+    total = 3.0 * forward * recipe.batch * recipe.steps
+    copies = 16 + (4 if recipe.ema else 0)
+    lines = [
+        f"{recipe.name}: {recipe.model.name} {recipe.model.options} on {recipe.task.name} {recipe.task.options}, {recipe.view} view, depth {recipe.depth}",
+        f"parameters           {params:,}",
+        f"weights and AdamW    {params * copies / 1e9:.1f} GB (fp32 weights, gradients, two moments{', average' if recipe.ema else ''})",
+        f"kept activations     {_activations(recipe, params, board.tokens) / 1e9:.2f} GB a problem, estimated, without recomputation",
+        f"forward              {forward / 1e9:,.1f} GFLOP a problem ({recipe.depth} latent steps)",
+        f"training             {total:.3g} FLOP ({recipe.steps:,} steps of {recipe.batch} problems, 3 × forward)",
+    ]
+    for name, peak in PEAK.items():
+        hours = ", ".join(f"{devices} GPU: {total / (peak * USED * devices) / 3600:,.1f} h" for devices in DEVICES)
+        lines.append(f"{name:20} {hours} (at {USED:.0%} of {peak / 1e12:.0f} TFLOP/s)")
+    return "\n".join(lines)
+
+
+def _activations(recipe: Recipe, params: int, tokens: int) -> float:
+    """Bytes kept for the backward pass of one problem: about four tensors as wide as the widest layer, params / (3 d), for each step."""
+    widest = params / (3 * recipe.model.options.get("d", 32))
+    return 4.0 * widest * tokens * recipe.depth * (2 if recipe.precision == "bf16" else 4)

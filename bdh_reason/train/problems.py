@@ -1,0 +1,42 @@
+"""The data set of a recipe: found under the root by what it contains, and built there when it is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdh_reason.data.audit import leaks
+from bdh_reason.data.build import Progress, build
+from bdh_reason.data.read import open_split
+from bdh_reason.errors import UserError
+from bdh_reason.task import Problems
+from bdh_reason.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The problems a run may see, and the hash of the data set they come from. The test split is none of them."""
+
+    train: Problems
+    validation: Problems
+    data_hash: str
+
+
+def dataset(recipe: Recipe, root: Path, progress: Progress) -> tuple[Path, str]:
+    """The folder and the hash of the recipe's data set."""
+    plan = f"{recipe.task.model_dump_json()} {recipe.data.model_dump_json()}"
+    folder = root / f"{recipe.task.name}-{hashlib.sha256(plan.encode()).hexdigest()[:12]}"
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    data = recipe.data
+    manifest = build(recipe.task.name, recipe.task.options, folder, data.size, data.seed, data.shares, workers, progress)
+    return folder, manifest.hash
+
+
+def splits(recipe: Recipe, root: Path, progress: Progress) -> Splits:
+    """Train and validation problems of a recipe. Raises UserError where families leak between splits."""
+    folder, data_hash = dataset(recipe, root, progress)
+    if found := leaks(folder):
+        raise UserError(f"the data set leaks: {found[0]}", "splits that share no family", f"remove {folder} and build it again")
+    return Splits(open_split(folder, "train"), open_split(folder, "validation"), data_hash)

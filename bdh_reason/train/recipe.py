@@ -1,0 +1,155 @@
+"""A recipe: everything that decides a training run, typed and frozen, read from YAML. Each option is declared here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bdh_reason import discover
+from bdh_reason.config import configure
+from bdh_reason.errors import UserError, unknown
+from bdh_reason.reason.loop import Loop
+from bdh_reason.task import Board, Reading, Task, View
+
+FOLDER = Path(__file__).parent / "recipes"
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Choice(Section):
+    """Something found by name, with its own options: `{name: bdh, options: {d: 32}}`; the options are checked by its `Config`."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Data(Section):
+    """The problems to generate: `size` in all, split by family into train, validation and test by `shares`."""
+
+    size: Positive
+    seed: int = 0
+    shares: tuple[Share, Share, Share] = (0.9, 0.05, 0.05)
+
+
+class Optimiser(Section):
+    """AdamW: linear warm-up to `lr`, then a cosine to `final` of it; decay on matrices only; gradients clipped to norm `clip`."""
+
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    final: Share = 0.05
+    warmup: Annotated[int, Field(ge=0)] = 100
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    clip: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Validation(Section):
+    """Every `every` optimiser steps: exact_match on the first `problems` of the validation split at `depth`, with the averaged weights."""
+
+    every: Positive = 200
+    problems: Positive = 256
+    depth: Positive = 16
+
+
+class Recipe(Section):
+    """One training run. `depth` latent steps are trained through, with a loss on every one or on the last; `ema` averages the weights."""
+
+    name: str
+    task: Choice
+    model: Choice
+    data: Data
+    view: View = "candidates"
+    reading: Reading = "grid"
+    loop: Annotated[Loop, BeforeValidator(lambda given: given if isinstance(given, Loop) else configure(Loop, given, "loop"))] = Loop()
+    depth: Positive = 8
+    loss: Literal["every", "last"] = "every"
+    steps: Positive
+    batch: Positive = 64
+    optimiser: Optimiser = Optimiser()
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    precision: Literal["fp32", "bf16"] = "bf16"
+    seed: int = 0
+    match: Annotated[str, Field(description="what this run is matched to in a comparison: params, flops, state or nothing")] = ""
+    validation: Validation = Validation()
+
+    def build_task(self) -> Task:
+        """The task in this recipe's configuration."""
+        module = discover.task_module(self.task.name)
+        return module.Task(configure(module.Config, self.task.options, f"the options of task {self.task.name}"))
+
+    def build_model(self, board: Board) -> Any:
+        """The model with fresh weights that depend on `seed` alone."""
+        from bdh_reason.train.initial import initial
+
+        module = discover.model_module(self.model.name)
+        options = configure(module.Config, self.model.options, f"the options of model {self.model.name}")
+        return initial(module.Model, options, board, self.seed)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(reference: str, changes: dict[str, Any]) -> Recipe:
+    """A recipe by name or by path, with `changes` (a nested mapping, e.g. `{"model": {"options": {"d": 64}}}`) laid over it.
+
+    Raises UserError for an unknown recipe, unreadable YAML, an unknown key (naming the nearest) and a value out of range.
+    """
+    path = Path(reference) if reference.endswith((".yaml", ".yml")) else FOLDER / f"{reference}.yaml"
+    if not path.is_file():
+        raise unknown("recipe", reference, recipe_names())
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
+    if not isinstance(given, dict):
+        raise UserError(f"{path} holds no mapping", "key: value lines")
+    return parse(_lay_over({"name": path.stem, **given}, changes), str(path))
+
+
+def parse(given: dict[str, Any], where: str) -> Recipe:
+    """A recipe from a plain mapping, e.g. the one inside a checkpoint. Raises UserError as `load` does."""
+    try:
+        recipe = Recipe.model_validate_json(_json(given))
+    except ValidationError as error:
+        raise _explain(error, where) from error
+    recipe.build_task()
+    return recipe
+
+
+def _json(given: dict[str, Any]) -> str:
+    import json
+
+    try:
+        return json.dumps(given)
+    except TypeError as error:
+        raise UserError(f"a recipe value that is no number, text, list or mapping: {error}") from error
+
+
+def _lay_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _lay_over(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, where: str) -> UserError:
+    """The first complaint of pydantic, as one of ours."""
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        section: Any = Recipe
+        for part in path[:-1]:
+            section = section.model_fields[part].annotation
+        return unknown("key", ".".join(path), {".".join([*path[:-1], name]) for name in section.model_fields}, where)
+    return UserError(f"{'.'.join(path)} = {problem['input']!r} in {where}", remedy=problem["msg"])

@@ -1,0 +1,125 @@
+"""One training run, or one slice of it: data, model, trainer, checkpoints. The same command continues where the last slice stopped."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.utils.data import DataLoader, IterableDataset
+
+from bdh_reason.data.batches import Batches
+from bdh_reason.errors import RunError, UserError
+from bdh_reason.reason.loop import Reasoner
+from bdh_reason.task import Task
+from bdh_reason.train.callbacks import Keeper, Report, Validation, restore
+from bdh_reason.train.checkpoint import Card, read
+from bdh_reason.train.module import Batch, Learner, tensors
+from bdh_reason.train.problems import Splits
+from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.tracking import wandb_logger
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the run lies, the optimiser steps it has finished, and its best validation exact_match."""
+
+    folder: Path
+    done: int
+    validation: float | None
+
+
+class Stream(IterableDataset[Batch]):
+    """The batches of steps done … steps − 1, a pure function of the recipe's seed."""
+
+    def __init__(self, batches: Batches, learner: Learner) -> None:
+        self.batches, self.learner = batches, learner
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in range(self.learner.done, self.learner.recipe.steps):
+            yield tensors(self.learner.reasoner.board, self.batches.at(step))
+
+
+def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
+    """Trains until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
+
+    Raises UserError for a state of another recipe or of other data, RunError for a loss that is no number.
+    """
+    task = recipe.build_task()
+    board = task.board(recipe.view, recipe.reading)
+    learner = Learner(Reasoner(recipe.build_model(board), board, recipe.loop), recipe)
+    state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
+    card, kept = state or (None, {})
+    learner.done = card.step if card else 0
+    best = card.validation if card else None
+    if learner.done >= recipe.steps:
+        return Outcome(folder, learner.done, best)
+    trainer, keeper = _trainer(recipe, task, splits, folder, device, card, max_seconds)
+    if kept:
+        learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
+    stream = DataLoader(Stream(Batches(splits.train, task, recipe.batch, recipe.seed), learner), batch_size=None)
+    try:
+        trainer.fit(learner, stream)
+    except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
+        raise RunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
+    finally:
+        if trainer.logger:
+            trainer.logger.experiment.finish()  # type: ignore[attr-defined]
+    return Outcome(folder, learner.done, keeper.best)
+
+
+def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
+    """`configure_optimizers` that hands out an optimiser with the kept state; weights and average are restored with it."""
+
+    def configure() -> torch.optim.Optimizer:
+        optimiser = Learner.configure_optimizers(learner)
+        restore(learner, optimiser, kept)
+        return optimiser
+
+    return configure
+
+
+def _state(recipe: Recipe, splits: Splits, folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
+    card, kept = read(folder / "state.json")
+    if card.recipe != recipe.model_dump(mode="json"):
+        mine, theirs = recipe.model_dump(mode="json"), card.recipe
+        differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
+        raise UserError(f"{folder} holds a run of another recipe ({'; '.join(differing)})", "the same recipe", "choose another --out, or --resume never")
+    if card.data_hash != splits.data_hash:
+        raise UserError(f"{folder} was trained on other data ({card.data_hash[:12]}, not {splits.data_hash[:12]})", "the same data", "choose another --out")
+    return card, kept
+
+
+def _trainer(
+    recipe: Recipe, task: Task, splits: Splits, folder: Path, device: str, card: Card | None, max_seconds: float | None
+) -> tuple[lightning.Trainer, Keeper]:
+    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are made faster than workers could send them
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
+    logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
+    validation = Validation(task, splits.validation.take(slice(0, recipe.validation.problems)))
+    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version or "")
+    callbacks = [validation, keeper, Report(validation)]
+    if max_seconds is not None:
+        callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))
+    trainer = lightning.Trainer(
+        accelerator="gpu" if device.startswith("cuda") else "cpu",
+        devices=1,
+        max_epochs=1,
+        logger=logger,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=50,
+    )
+    return trainer, keeper

@@ -1,0 +1,162 @@
+"""The command line through its real entry point: exit codes, messages, and that standard output holds what it should."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from bdh_reason.cli import cli
+
+ROOT = Path(__file__).parent.parent
+TINY = ("--set", "steps=3", "--set", "batch=4", "--set", "data.size=400", "--set", "validation.problems=8", "--set", "validation.depth=2")
+
+
+def bdh_reason(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "bdh_reason", *words], capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a tiny trained 4×4 model in it."""
+    folder = tmp_path_factory.mktemp("home")
+    done = bdh_reason("train", "sudoku4", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["step"] == 3
+    assert "validation exact_match" in done.stderr
+    return folder
+
+
+def test_eval_prints_rows_and_nothing_else_and_adds_them_to_a_file(home):
+    done = bdh_reason(
+        *("eval", "--model", "runs/sudoku4", "--model", "chance", "--model", "oracle", "--depth", "1,2", "--limit", "20", "--json", "--rows", "rows.jsonl"), cwd=home
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (home / "rows.jsonl").read_text() == done.stdout
+    whole = {(row["model"], row["depth"]): row for row in rows if row["difficulty"] is None}
+    assert set(whole) == {("sudoku4", 1), ("sudoku4", 2), ("chance", None), ("oracle", None)}
+    assert all(row["n"] == 20 and row["ci_low"] <= row["exact_match"] <= row["ci_high"] for row in whole.values())
+    assert whole["oracle", None]["exact_match"] == 1
+    assert whole["sudoku4", 2]["flops_per_problem"] > whole["sudoku4", 1]["flops_per_problem"] > 0
+    table = bdh_reason("table", "rows.jsonl", cwd=home)
+    assert table.stdout.count("\n") == len(rows) + 2
+
+
+def test_greedy_answers_byte_by_byte(home):
+    done = bdh_reason("eval", "--model", "runs/sudoku4", "--depth", "1", "--mode", "greedy", "--limit", "4", "--json", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["mode"] == "greedy"
+
+
+def test_a_file_of_puzzles_is_evaluated(home):
+    (home / "mine.txt").write_text(puzzle(home) + "\n")
+    done = bdh_reason("eval", "--model", "runs/sudoku4", "--puzzles", "mine.txt", "--depth", "2", "--json", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["split"] == "mine.txt"
+
+
+def puzzle(home: Path) -> str:
+    """A puzzle of the test split."""
+    (folder,) = (home / "datasets").iterdir()
+    shown = bdh_reason("data", "show", str(folder), cwd=home)
+    return str(json.loads(shown.stdout.splitlines()[-1])["prompt"])
+
+
+def test_solve_shows_boards_and_the_verdict_of_the_rules(home):
+    done = bdh_reason("solve", "--model", "runs/sudoku4", "--depth", "3", puzzle(home), cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("╔") == 3
+    assert re.findall(r"step (\d) of 3 · the reply (?:obeys|breaks) the rules", done.stdout) == ["1", "2", "3"]
+
+
+def test_data_is_built_audited_rated_and_imported(home):
+    built = bdh_reason("data", "build", "sudoku", "--set", "box=[2,2]", "--size", "50", "--only", "test", "--out", "built", cwd=home)
+    assert json.loads(built.stdout)["rows"] == {"train": 0, "validation": 0, "test": 50}
+    assert bdh_reason("data", "audit", "built", cwd=home).returncode == 0
+    (home / "list.txt").write_text(puzzle(home) + "\n")
+    assert json.loads(bdh_reason("data", "rate", "list.txt", "--set", "box=[2,2]", cwd=home).stdout)["rows"] == 1
+    imported = bdh_reason("data", "import", "list.txt", "--set", "box=[2,2]", "--only", "test", "--out", "imported", cwd=home)
+    assert json.loads(imported.stdout)["rows"]["test"] == 1
+
+
+def test_an_audit_that_finds_something_exits_with_1(home):
+    bdh_reason("data", "build", "sudoku", "--set", "box=[2,2]", "--size", "50", "--out", "leaky", cwd=home)
+    path = home / "leaky" / "train.target.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 3
+    path.write_bytes(content)
+    done = bdh_reason("data", "audit", "leaky", cwd=home)
+    assert done.returncode == 1
+    assert "SHA-256" in done.stdout
+    assert "breaks the rules" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "sudoku7"), "unknown recipe 'sudoku7'"),
+        (("train", "sudoku4", "--set", "stepz=1"), "did you mean 'steps'"),
+        (("train", "sudoku4", "--set", "steps"), "key=value"),
+        (("train", "sudoku4", "--set", "model.name=bhd"), "did you mean 'bdh'"),
+        (("train", "sudoku4", "--max-time", "soon"), "e.g. 9m"),
+        (("train", "sudoku4", *TINY, "--set", "batch=5"), "another recipe"),
+        (("train", "sudoku4", "--device", "tpu"), "auto, cpu or cuda"),
+        (("eval",), "no --model given"),
+        (("eval", "--task", "sudokku", "--model", "chance", "--data", "x"), "no data set in x"),
+        (("eval", "--model", "runs/nothing"), "unknown model 'runs/nothing'"),
+        (("eval", "--model", "runs/sudoku4", "--depth", "deep"), "numbers with commas"),
+        (("eval", "--model", "runs/sudoku4", "--depth", "0"), "from 1"),
+        (("eval", "--model", "runs/sudoku4", "--mode", "slow"), "in_place or greedy"),
+        (("eval", "--model", "chance"), "a guess and no problems"),
+        (("eval", "--model", "runs/sudoku4", "--puzzles", "nothing.txt"), "cannot read nothing.txt"),
+        (("solve", "--model", "runs/sudoku4", "12"), "line 1"),
+        (("solve", "--model", "runs/sudoku4", "11.............."), "contradict"),
+        (("solve", "--model", "runs/sudoku4", "................"), "several solutions"),
+        (("solve", "--model", "runs/sudoku4", "12a............."), "line 1"),
+        (("data", "build", "sudoku", "--size", "0", "--out", "x"), "1 or more"),
+        (("data", "build", "sudoku", "--size", "9", "--out", "x", "--shares", "1,2"), "three numbers"),
+        (("data", "audit", "nothing"), "no data set in nothing"),
+        (("bench", "soduku"), "did you mean 'sudoku'"),
+        (("table", "--write"), "no rows"),
+    ],
+)
+def test_a_mistake_gets_one_message_and_exit_code_2(home, words, message):
+    done = bdh_reason(*words, cwd=home)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_checkpoint_cut_short_is_refused(home):
+    copy = home / "runs" / "cut"
+    copy.mkdir()
+    for path in (home / "runs" / "sudoku4").glob("model*"):
+        (copy / path.name).write_bytes(path.read_bytes()[: -1 if path.suffix == ".safetensors" else None])
+    done = bdh_reason("eval", "--model", "runs/cut", cwd=home)
+    assert done.returncode == 2
+    assert "cut short" in done.stderr
+
+
+def test_doctor_tasks_and_models_answer(home):
+    assert "torch" in bdh_reason("doctor", cwd=home).stdout
+    assert "sudoku" in bdh_reason("tasks", cwd=home).stdout
+    names = {json.loads(line)["name"] for line in bdh_reason("models", "--json", cwd=home).stdout.splitlines()}
+    assert {"bdh", "transformer", "chance", "copy", "oracle"} <= names
+
+
+def test_the_options_of_every_command_are_the_known_ones():
+    snapshot = json.loads((ROOT / "tests" / "golden" / "cli.json").read_text())
+    assert {name: sorted(option for parameter in command.params for option in parameter.opts) for name, command in commands(cli).items()} == snapshot
+
+
+def commands(group: click.Group, path: str = "") -> dict[str, click.Command]:
+    """Every command by its whole name."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        found |= commands(command, f"{path}{name} ") if isinstance(command, click.Group) else {f"{path}{name}": command}
+    return found

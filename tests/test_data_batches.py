@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import toy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bdh_reason.data.batches import Batches
+from bdh_reason.errors import UserError
+from bdh_reason.rng import generator
+
+TASK = toy.Task(toy.Config())
+PROBLEMS = TASK.generate(generator(0, "test"), 60)
+
+
+class Still(toy.Task):
+    """Without symmetries, so that a test can follow the rows."""
+
+    def augment(self, rng, problems):
+        return problems
+
+
+class Drawing(toy.Task):
+    """Shows the symmetries' generator instead of the problems."""
+
+    def augment(self, rng, problems):
+        return replace(problems, difficulty=rng.random(len(problems)))
+
+
+def fields(problems):
+    return [array.tobytes() for array in vars(problems).values()]
+
+
+@given(size=st.integers(1, 60), seed=st.integers(), step=st.integers(0, 1000))
+def test_a_batch_depends_on_nothing_but_its_name(size, seed, step):
+    batches = Batches(PROBLEMS, TASK, size, seed)
+    batches.at(step // 2)
+    assert fields(batches.at(step)) == fields(Batches(PROBLEMS, TASK, size, seed).at(step))
+
+
+@given(size=st.integers(1, 60), epochs=st.integers(1, 4))
+def test_every_epoch_holds_every_problem_once(size, epochs):
+    batches = Batches(PROBLEMS, TASK, size, 0)
+    steps = -(-60 * epochs // size)
+    rows = np.concatenate([batches.rows(step) for step in range(steps)])
+    assert all(len(batches.rows(step)) == size for step in range(steps))
+    for epoch in range(epochs):
+        assert sorted(rows[epoch * 60 : (epoch + 1) * 60]) == list(range(60))
+
+
+def test_epochs_and_seeds_are_shuffled_differently():
+    orders = {tuple(Batches(PROBLEMS, TASK, 60, seed).rows(epoch)) for seed in range(5) for epoch in range(5)}
+    assert len(orders) == 25
+    assert tuple(range(60)) not in orders
+
+
+@given(share=st.integers(1, 12), world=st.integers(1, 5), step=st.integers(0, 50))
+def test_the_ranks_together_see_the_batch_that_one_would_see(share, world, step):
+    size = share * world
+    ranks = [Batches(PROBLEMS, TASK, size, 7, rank, world).at(step) for rank in range(world)]
+    assert all(len(batch) == share for batch in ranks)
+    assert fields(type(PROBLEMS).concatenate(ranks)) == fields(Batches(PROBLEMS, TASK, size, 7).at(step))
+
+
+def test_every_step_and_seed_draws_its_own_symmetries():
+    draws = [Batches(PROBLEMS, Drawing(toy.Config()), 60, seed).at(step).difficulty for seed in range(3) for step in range(5)]
+    assert len(np.unique(draws)) == 60 * 15
+
+
+def test_augmentation_keeps_every_answer_right_and_its_family():
+    batches = Batches(PROBLEMS, TASK, 60, 0)
+    batch = batches.at(3)
+    assert TASK.verify(batch.prompt, batch.target).all()
+    np.testing.assert_array_equal(TASK.canonical(batch.prompt), PROBLEMS.family[batches.rows(3)])
+    assert (batch.prompt != PROBLEMS.take(batches.rows(3)).prompt).any()
+
+
+def test_without_symmetries_the_rows_are_the_split_s_own():
+    batches = Batches(PROBLEMS, Still(toy.Config()), 20, 0)
+    assert fields(batches.at(4)) == fields(PROBLEMS.take(batches.rows(4)))
+
+
+@pytest.mark.parametrize("size", [0, -1, 61])
+def test_a_batch_larger_than_the_split_is_refused_with_both_sizes(size):
+    with pytest.raises(UserError, match=f"a batch of {size} from a split of 60 problems; allowed: 1 to 60"):
+        Batches(PROBLEMS, TASK, size, 0)
+
+
+@pytest.mark.parametrize(("size", "rank", "world"), [(9, 0, 2), (8, 2, 2), (8, -1, 2)])
+def test_ranks_that_cannot_share_evenly_are_refused(size, rank, world):
+    with pytest.raises(UserError, match=f"a batch of {size} for rank {rank} of {world}"):
+        Batches(PROBLEMS, TASK, size, 0, rank, world)

@@ -1,0 +1,71 @@
+"""A recipe says exactly what it knows; anything else is an error that points at the nearest right thing."""
+
+import pytest
+from pydantic import ValidationError
+
+from bdh_reason.errors import UserError
+from bdh_reason.train.plan import plan
+from bdh_reason.train.recipe import load, parse, recipe_names
+
+SMALL = "sudoku4"
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_and_comes_back_from_a_checkpoint(name):
+    recipe = load(name, {})
+    assert parse(recipe.model_dump(mode="json"), "a checkpoint") == recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stpes": 3}, "unknown key 'stpes'.*did you mean 'steps'"),
+        ({"optimiser": {"lrr": 1.0}}, "unknown key 'optimiser.lrr'.*did you mean 'optimiser.lr'"),
+        ({"loop": {"nois": 1.0}}, "unknown key 'nois' in loop.*did you mean 'noise'"),
+        ({"steps": 0}, "steps = 0"),
+        ({"steps": "many"}, "steps = 'many'"),
+        ({"view": "sideways"}, "view = 'sideways'"),
+        ({"data": {"shares": [0.5, 0.5]}}, "data.shares"),
+        ({"task": {"options": {"bocks": [2, 2]}}}, "unknown key 'bocks'.*did you mean 'box'"),
+        ({"task": {"name": "sudokou"}}, "unknown task 'sudokou'.*did you mean 'sudoku'"),
+    ],
+)
+def test_a_mistake_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        load(SMALL, changes)
+
+
+def test_a_models_unknown_option_and_an_unknown_model_are_named():
+    board = load(SMALL, {}).build_task().board("candidates", "grid")
+    with pytest.raises(UserError, match="unknown key 'headz'.*did you mean 'heads'"):
+        load(SMALL, {"model": {"options": {"headz": 2}}}).build_model(board)
+    with pytest.raises(UserError, match="unknown model 'bhd'.*did you mean 'bdh'"):
+        load(SMALL, {"model": {"name": "bhd"}}).build_model(board)
+
+
+def test_an_unknown_recipe_and_a_file_that_is_no_recipe_are_named(tmp_path):
+    with pytest.raises(UserError, match="unknown recipe 'sudoku7'.*did you mean"):
+        load("sudoku7", {})
+    for text, message in (("- 1", "holds no mapping"), ("a: [", "is not YAML")):
+        (tmp_path / "mine.yaml").write_text(text)
+        with pytest.raises(UserError, match=message):
+            load(str(tmp_path / "mine.yaml"), {})
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        load(SMALL, {}).steps = 5
+
+
+def test_weights_depend_on_the_seed_alone():
+    recipe, other = load(SMALL, {}), load(SMALL, {"seed": 1})
+    board = recipe.build_task().board(recipe.view, recipe.reading)
+    first, again, different = (chosen.build_model(board).token_VD for chosen in (recipe, recipe, other))
+    assert first.equal(again)
+    assert not first.equal(different)
+
+
+def test_the_plan_of_a_billion_parameters_counts_them_without_building_them():
+    text = plan(load("sudoku-1b", {}))
+    assert "1,001,0" in text
+    assert "8 GPU" in text

@@ -1,0 +1,203 @@
+"""A run that is stopped anywhere and continued ends in exactly the weights of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from toy import installed
+
+from bdh_reason.errors import RunError, UserError
+from bdh_reason.train.checkpoint import read
+from bdh_reason.train.module import Learner, learning_rate
+from bdh_reason.train.problems import splits
+from bdh_reason.train.recipe import Recipe, parse
+from bdh_reason.train.run import Outcome, train
+
+pytestmark = pytest.mark.usefixtures(installed.__name__)
+STEPS = 10
+
+
+@pytest.fixture(autouse=True)
+def _without_tracking(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+def recipe(**changes: object) -> Recipe:
+    given = {
+        "name": "toy",
+        "task": {"name": "toy"},
+        "model": {"name": "bdh", "options": {"d": 8, "n": 16, "heads": 2, "relations": False, "coordinates": True}},
+        "data": {"size": 200, "shares": [0.6, 0.2, 0.2]},
+        "view": "cells",
+        "loop": {"noise": 0.5},
+        "depth": 2,
+        "steps": STEPS,
+        "batch": 8,
+        "precision": "fp32",
+        "optimiser": {"warmup": 2},
+        "validation": {"every": 4, "problems": 16, "depth": 3},
+    }
+    return parse({**given, **changes}, "the test")
+
+
+def run(folder: Path, chosen: Recipe | None = None, **options: object) -> Outcome:
+    chosen = chosen or recipe()
+    return train(chosen, splits(chosen, folder.parent / "data", lambda *_: None), folder, "cpu", **{"resume": True, "max_seconds": None, **options})
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return read(folder / "state.json")[1]
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def undisturbed(tmp_path):
+    assert run(tmp_path / "undisturbed").done == STEPS
+    return weights(tmp_path / "undisturbed")
+
+
+def interrupt_before(step, monkeypatch):
+    whole = Learner.optimizer_step
+
+    def broken(self, *args, **options):
+        if self.done == step:
+            raise KeyboardInterrupt
+        whole(self, *args, **options)
+
+    monkeypatch.setattr(Learner, "optimizer_step", broken)
+
+
+@pytest.mark.parametrize("step", [1, 4, STEPS - 1])
+def test_interrupted_and_continued_is_bit_equal_to_undisturbed(step, tmp_path, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_before(step, patch)
+        with pytest.raises(SystemExit):
+            run(tmp_path / "run")
+    assert read(tmp_path / "run" / "state.json")[0].step == step
+    assert run(tmp_path / "run").done == STEPS
+    assert equal(weights(tmp_path / "run"), undisturbed)
+
+
+def test_slices_by_time_add_up_to_the_undisturbed_run(tmp_path, undisturbed, monkeypatch):
+    whole = Learner.optimizer_step
+    monkeypatch.setattr(Learner, "optimizer_step", lambda self, *args, **options: (time.sleep(0.1), whole(self, *args, **options)))
+    assert 0 < run(tmp_path / "run", max_seconds=0.25).done < STEPS
+    assert run(tmp_path / "run").done == STEPS
+    assert equal(weights(tmp_path / "run"), undisturbed)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_process_fails_and_continues_to_the_same_weights(kind, tmp_path, undisturbed):
+    code = "import sys, test_train, pathlib; test_train.slow(); test_train.run(pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line == "step 5\n":
+            break
+    child.send_signal(kind)
+    child.communicate()
+    assert child.returncode not in (0, 2)
+    assert run(tmp_path / "run").done == STEPS
+    assert equal(weights(tmp_path / "run"), undisturbed)
+
+
+def slow() -> None:
+    """In the child process of the test above: says which step it is at, takes its time, and keeps the state after every step."""
+    from bdh_reason.train import callbacks
+
+    callbacks.KEEP_EVERY = 0.0
+    whole = Learner.optimizer_step
+
+    def step(self, *args, **options):
+        print(f"step {self.done}", flush=True)
+        time.sleep(0.2)
+        whole(self, *args, **options)
+
+    Learner.optimizer_step = step  # type: ignore[method-assign]
+
+
+def test_a_loss_that_is_no_number_stops_and_the_good_checkpoint_stands(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_before(5, patch)
+        with pytest.raises(SystemExit):
+            run(tmp_path / "run")
+    good = weights(tmp_path / "run")
+    whole = Learner.loss
+    monkeypatch.setattr(Learner, "loss", lambda self, batch: whole(self, batch) * (float("nan") if self.done == 7 else 1))
+    with pytest.raises(RunError, match="loss is nan at step 8"):
+        run(tmp_path / "run")
+    assert equal(weights(tmp_path / "run"), good)
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path, monkeypatch):
+    whole = Learner.optimizer_step
+
+    def poison(self, *args, **options):
+        whole(self, *args, **options)
+        if self.done == STEPS:
+            self.model.token_VD.data[0, 0] = float("inf")
+
+    monkeypatch.setattr(Learner, "optimizer_step", poison)
+    with pytest.raises(RunError, match="not finite"):
+        run(tmp_path / "run", recipe(validation={"every": 100, "problems": 4, "depth": 1}))
+    assert not list((tmp_path / "run").glob("state*"))
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    run(tmp_path / "run")
+    before = (tmp_path / "run" / "state.json").read_bytes()
+    assert run(tmp_path / "run").done == STEPS
+    assert (tmp_path / "run" / "state.json").read_bytes() == before
+
+
+def test_another_recipe_or_other_data_in_the_folder_is_refused(tmp_path):
+    run(tmp_path / "run")
+    with pytest.raises(UserError, match=r"another recipe \(batch: 8 there, 4 here\)"):
+        run(tmp_path / "run", recipe(batch=4))
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    (tmp_path / "run" / "state.json").write_text(json.dumps({**state, "data_hash": "0" * 64}))
+    with pytest.raises(UserError, match="other data"):
+        run(tmp_path / "run")
+    assert run(tmp_path / "run", recipe(batch=4), resume=False).done == STEPS
+
+
+def test_training_learns(tmp_path):
+    learnable = recipe(steps=80, optimiser={"lr": 0.02, "warmup": 5}, loop={}, validation={"every": 80, "problems": 40, "depth": 2})
+    chosen = splits(learnable, tmp_path / "data", lambda *_: None)
+    board = learnable.build_task().board("cells", "grid")
+    from bdh_reason.reason.loop import Reasoner
+    from bdh_reason.train.module import tensors
+
+    untrained = Learner(Reasoner(learnable.build_model(board), board, learnable.loop), learnable)
+    batch = tensors(board, chosen.train.take(list(range(len(chosen.train)))))
+    before = untrained.loss(batch).item()
+    run(tmp_path / "run", learnable)
+    untrained.model.load_state_dict(read(tmp_path / "run" / "model.json")[1])
+    assert untrained.loss(batch).item() < 0.99 * before
+
+
+def test_every_run_is_logged_offline_without_a_key(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr("bdh_reason.train.tracking.has_key", lambda: False)
+    run(tmp_path / "run")
+    assert "logging offline" in capsys.readouterr().err
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_the_learning_rate_warms_up_and_falls_to_its_end():
+    chosen = recipe(steps=100, optimiser={"lr": 1.0, "warmup": 10, "final": 0.1})
+    rates = [learning_rate(chosen, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:]))
