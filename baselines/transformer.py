@@ -115,6 +115,5 @@ class Model(model.Model):
         block = 4 * config.d**2 + 3 * config.d * config.hidden + 2 * reach * config.d
         return 2 * tokens * config.layers * block
 
-    def state_floats(self, board: Board) -> int:
-        keys_and_values = 2 * self.config.layers * board.tokens * self.config.d
-        return keys_and_values if board.reading == "sequence" else board.tokens * self.config.d
+    def state_floats(self, board: Board, depth: int) -> int:
+        return board.tokens * self.config.d * (2 * depth * self.config.layers if board.reading == "sequence" else 1)

@@ -78,8 +78,8 @@ class Model(nn.Module, ABC):
         """Multiply-adds times two of one forward `step` on one problem, matrix products only, as torch's own counter counts."""
 
     @abstractmethod
-    def state_floats(self, board: Board) -> int:
-        """Numbers the model must keep to go on after this board: the synaptic state or the keys and values when it reads a sequence, v on a grid."""
+    def state_floats(self, board: Board, depth: int) -> int:
+        """Numbers the model must keep to go on after this board: v on a grid; in a sequence the memory (synapses, keys and values) of every step."""
 
     def flops(self, board: Board, depth: int, feedback: bool) -> int:
         """Forward FLOPs of `depth` steps with a readout after each, on one problem, without the embedding look-up."""

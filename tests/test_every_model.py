@@ -76,8 +76,8 @@ def test_the_counts_are_what_is_there(name, config, kind):
     board = BOARDS[kind]
     model = reasoner(name, config, board).model
     assert model.size() == sum(np.prod(weight.shape) for weight in model.state_dict().values()), "no hidden buffers, nothing frozen"
-    assert isinstance(model.state_floats(board), int)
-    assert model.state_floats(board) > 0
+    assert isinstance(model.state_floats(board, 3), int)
+    assert model.state_floats(board, 3) == model.state_floats(board, 1) * (3 if board.reading == "sequence" else 1) > 0
 
 
 @pytest.mark.parametrize("feedback", [True, False])

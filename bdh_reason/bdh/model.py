@@ -106,5 +106,5 @@ class Model(model.Model):
         reach = board.groups_RGk.shape[2] if bound and board.groups_RGk is not None else tokens
         return 2 * tokens * (3 * config.n * config.d + reach * (config.n + config.heads * config.d))
 
-    def state_floats(self, board: Board) -> int:
-        return self.config.n * self.config.d if board.reading == "sequence" else board.tokens * self.config.d
+    def state_floats(self, board: Board, depth: int) -> int:
+        return (depth * self.config.n if board.reading == "sequence" else board.tokens) * self.config.d

@@ -70,7 +70,7 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
             "recipe": recipe.name,
             "seed": recipe.seed,
             "params": reasoner.model.size(),
-            "state_floats": reasoner.model.state_floats(reasoner.board),
+            "state_floats": reasoner.model.state_floats(reasoner.board, depth),
             "flops_per_problem": rounds * reasoner.model.flops(reasoner.board, depth, recipe.loop.feedback),
             "train_flops": contender.card.train_flops,
             "match": recipe.match or None,

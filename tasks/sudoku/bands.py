@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .lanes import WORDS, count, every, load, lowest, nonzero, next_band, select, store, tally, word
+from .lanes import count, every, load, lowest, next_band, nonzero, select, store, tally, word
 
 DEAD, OPEN, SOLVED = -1, 0, 1
 
@@ -67,7 +67,7 @@ def candidates(state_W: np.ndarray, cell: int) -> int:
     band, bit = cell // 27, cell // 9 % 3 * 10 + cell % 9
     mask = 0
     for digit in range(9):
-        mask |= ((state_W[4 * digit + band] >> bit) & 1) << digit
+        mask |= (state_W[4 * digit + band] >> bit & 1) << digit
     return mask
 
 

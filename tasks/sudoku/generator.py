@@ -10,6 +10,8 @@ Every puzzle is a function of its own seed. Axes: N puzzles, T cells, L levels o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -27,15 +29,15 @@ _TRIES = 20_000  # full boards that are dug for one 9×9 puzzle with a given num
 
 
 def minimal(shape: Shape, rng: np.random.Generator, n: int) -> np.ndarray:
-    """n puzzles with one solution in which no clue can be missed, uint8 [n, T]. Beyond 16×16 the last part is a try, see above."""
+    """Puzzles with one solution, n of them, in which no clue can be missed, uint8 [n, T]; above 16×16 a few could be, see the top of this file."""
     return _generate(geometry(shape), rng.integers(0, 2**64, n, np.uint64), shape.cells, 0, 1, _proof(shape))[0]
 
 
 def with_clues(shape: Shape, rng: np.random.Generator, n: int, clues: int) -> np.ndarray:
-    """n puzzles with one solution and exactly `clues` clues, uint8 [n, T].
+    """Puzzles with one solution, n of them, and exactly `clues` clues, uint8 [n, T].
 
     Raises UserError for a number no puzzle of this shape can have, and where a number of tries did not reach it: at most 20,000, fewer on boards
-    above 9×9. On 9×9, 22 clues take milliseconds and 20 tenths of a second each; 18 and 17 are out of reach.
+    above 9×9. On 9×9, 22 clues take a millisecond and 21 some 15; 20 take seconds or fail, fewer are out of reach.
     """
     if not shape.n - 1 <= clues <= shape.cells:
         raise UserError(f"{clues} clues", f"{shape.n - 1} (with two digits missing they could be exchanged) to {shape.cells}")
@@ -52,9 +54,7 @@ def _proof(shape: Shape) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _generate(
-    geometry: cells.Geometry | None, seed_N: np.ndarray, cells_T: int, clues: int, tries: int, proof: int
-) -> tuple[np.ndarray, int]:
+def _generate(geometry: cells.Geometry | None, seed_N: np.ndarray, cells_T: int, clues: int, tries: int, proof: int) -> tuple[np.ndarray, int]:
     """The puzzles, and the fewest clues that the last of them reached; it gives up at the first that does not come down to `clues`."""
     grid_NT = np.zeros((len(seed_N), cells_T), np.uint8)
     stack_LW, order_T = stack(geometry), np.arange(cells_T)
@@ -143,7 +143,7 @@ def _take(state: np.uint64, order_T: np.ndarray, left: int) -> tuple[np.uint64, 
 
 
 @njit(cache=True, nogil=True)
-def _below(state: np.uint64, bound: int) -> tuple[np.uint64, int]:
+def _below(state: np.uint64, bound: int) -> tuple[np.uint64, Any]:
     """A random integer from 0 to bound - 1."""
     state += _STEP
     return state, np.int64(((mix(state) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))

@@ -4,6 +4,9 @@ In compiled functions such a value knows `& | ^ ~ + - << >>`, with another one o
 it is plain LLVM vector code, so every processor uses the widest registers it has. Digit d of band b is lane 4·d + b; in memory a value is 36 words.
 """
 
+# numba's extension layer is not annotated
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 import operator
@@ -11,12 +14,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.core.typing import signature
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.core.typing.templates import signature
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 WORDS = 36
+_intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
 _WORD, _LONG = ir.IntType(32), ir.IntType(64)
 _SIZES = (32, 4)  # digits 1…8 and digit 9: both fill the registers of every common width
 _PAIR = ir.LiteralStructType([ir.VectorType(_WORD, size) for size in _SIZES])
@@ -103,7 +107,7 @@ def _addresses(context: Any, builder: Any, kind: Any, words: Any, first: Any) ->
     return [builder.bitcast(at, part.as_pointer()) for at, part in zip((start, rest), _PAIR.elements)]
 
 
-@intrinsic
+@_intrinsic
 def load(_: Any, words: Any, first: Any) -> Any:
     """The 36 words of an array from index `first` on."""
 
@@ -113,7 +117,7 @@ def load(_: Any, words: Any, first: Any) -> Any:
     return lanes(words, types.intp), lower
 
 
-@intrinsic
+@_intrinsic
 def store(_: Any, words: Any, first: Any, value: Any) -> Any:
     """Writes a value to 36 words of an array from index `first` on."""
 
@@ -126,7 +130,7 @@ def store(_: Any, words: Any, first: Any, value: Any) -> Any:
     return types.void(words, types.intp, lanes), lower
 
 
-@intrinsic
+@_intrinsic
 def every(_: Any, words: Any, first: Any) -> Any:
     """Four words of an array from index `first` on, one a band, the same for every digit."""
 
@@ -137,7 +141,7 @@ def every(_: Any, words: Any, first: Any) -> Any:
     return lanes(words, types.intp), lower
 
 
-@intrinsic
+@_intrinsic
 def next_band(_: Any, value: Any) -> Any:
     """Every band's lane moved to the band before it, and the first band's to the third."""
 
@@ -148,7 +152,7 @@ def next_band(_: Any, value: Any) -> Any:
     return lanes(lanes), lower
 
 
-@intrinsic
+@_intrinsic
 def tally(_: Any, value: Any) -> Any:
     """Nine values, the same for every digit: the bits that at least 1, 2, … 9 digits have. What is not used costs nothing."""
     nine = types.UniTuple(lanes, 9)
@@ -179,7 +183,7 @@ def _merged(builder: Any, a: list[Any], b: list[Any]) -> list[Any]:
     return together
 
 
-@intrinsic
+@_intrinsic
 def nonzero(_: Any, value: Any) -> Any:
     """A 64-bit integer with bit i set where lane i is not zero."""
 
@@ -193,7 +197,7 @@ def nonzero(_: Any, value: Any) -> Any:
     return types.uint64(lanes), lower
 
 
-@intrinsic
+@_intrinsic
 def select(_: Any, bits: Any) -> Any:
     """All ones in lane i where bit i of a 64-bit integer is set: the inverse of `nonzero`."""
 
@@ -207,7 +211,7 @@ def select(_: Any, bits: Any) -> Any:
     return lanes(types.uint64), lower
 
 
-@intrinsic
+@_intrinsic
 def count(_: Any, value: Any) -> Any:
     """How many bits are set in all lanes."""
 
@@ -223,7 +227,7 @@ def count(_: Any, value: Any) -> Any:
     return types.uint32(lanes), lower
 
 
-@intrinsic
+@_intrinsic
 def word(_: Any, value: Any, band: Any) -> Any:
     """The last digit's lane of a band: a band's word where it is the same for every digit."""
 
@@ -233,7 +237,7 @@ def word(_: Any, value: Any, band: Any) -> Any:
     return types.uint32(lanes, types.intp), lower
 
 
-@intrinsic
+@_intrinsic
 def lowest(_: Any, bits: Any) -> Any:
     """The index of the lowest set bit of a 64-bit integer that is not zero."""
 

@@ -8,7 +8,6 @@ Axes: N puzzles, T cells, L levels of the search, W words of a board's state, S 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,6 +16,7 @@ from bdh_reason.errors import UserError
 
 from . import bands, cells
 from .bands import OPEN, SOLVED
+from .lanes import WORDS
 from .shape import Shape
 
 UNDECIDED = -1  # in place of a number of solutions, where the guesses ran out
@@ -91,7 +91,7 @@ def search(geometry: cells.Geometry | None, stack_LW: np.ndarray, limit: int, ma
 def stack(geometry: cells.Geometry | None) -> np.ndarray:
     """Room for a search, uint32 [L, W]: every level but the first has settled one more cell."""
     if geometry is None:
-        return np.zeros((82, bands.WORDS), np.uint32)
+        return np.zeros((82, WORDS), np.uint32)
     return np.zeros((len(geometry.unit_T3) + 1, len(geometry.unit_T3) + len(geometry.units_Un)), np.uint32)
 
 
@@ -109,7 +109,7 @@ def candidates(geometry: cells.Geometry | None, state_W: np.ndarray, cell: int) 
     """The digits a cell may hold, digit d as bit d - 1."""
     if geometry is None:
         return bands.candidates(state_W, cell)
-    return np.int64(state_W[cell])
+    return state_W[cell]
 
 
 @njit(cache=True, nogil=True)
