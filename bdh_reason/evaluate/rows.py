@@ -62,7 +62,7 @@ class Row:
 def append(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a file in one write, so that a reader never sees half of one. Raises UserError where it cannot be written."""
     text = "".join(row.line() + "\n" for row in rows)
-    with writing(path.parent):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
