@@ -27,20 +27,14 @@ def test_every_recipe_loads_and_comes_back_from_a_checkpoint(name):
         ({"view": "sideways"}, "view = 'sideways'"),
         ({"data": {"shares": [0.5, 0.5]}}, "data.shares"),
         ({"task": {"options": {"bocks": [2, 2]}}}, "unknown key 'bocks'.*did you mean 'box'"),
+        ({"model": {"options": {"headz": 2}}}, "unknown key 'headz'.*did you mean 'heads'"),
+        ({"model": {"name": "bhd"}}, "unknown model 'bhd'.*did you mean 'bdh'"),
         ({"task": {"name": "sudokou"}}, "unknown task 'sudokou'.*did you mean 'sudoku'"),
     ],
 )
 def test_a_mistake_is_named(changes, message):
     with pytest.raises(UserError, match=message):
         load(SMALL, changes)
-
-
-def test_a_models_unknown_option_and_an_unknown_model_are_named():
-    board = load(SMALL, {}).build_task().board("candidates", "grid")
-    with pytest.raises(UserError, match="unknown key 'headz'.*did you mean 'heads'"):
-        load(SMALL, {"model": {"options": {"headz": 2}}}).build_model(board)
-    with pytest.raises(UserError, match="unknown model 'bhd'.*did you mean 'bdh'"):
-        load(SMALL, {"model": {"name": "bhd"}}).build_model(board)
 
 
 def test_an_unknown_recipe_and_a_file_that_is_no_recipe_are_named(tmp_path):
