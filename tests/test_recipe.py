@@ -38,7 +38,7 @@ def test_a_mistake_is_named(changes, message):
 
 
 def test_an_unknown_recipe_and_a_file_that_is_no_recipe_are_named(tmp_path):
-    with pytest.raises(UserError, match="unknown recipe 'sudoku7'.*did you mean"):
+    with pytest.raises(UserError, match=r"unknown recipe 'sudoku7'.*did you mean"):
         load("sudoku7", {})
     for text, message in (("- 1", "holds no mapping"), ("a: [", "is not YAML")):
         (tmp_path / "mine.yaml").write_text(text)
