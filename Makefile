@@ -24,7 +24,7 @@ sudoku: setup
 	$(BDH) data build sudoku --set box=[3,3] --size 500 --only test --out datasets/sudoku-9x9
 	rm -f $(ROWS)
 	$(BDH) eval --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --model copy --model oracle \
-	  --depth 8,16,32,64 --limit 2000 --rows $(ROWS) > /dev/null
+	  --depth 8,16,32 --limit 2000 --rows $(ROWS) > /dev/null
 	$(BDH) eval --data datasets/sudoku-4x4 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --depth 32 --rows $(ROWS) > /dev/null
 	$(BDH) eval --data datasets/sudoku-9x9 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --depth 64 --rows $(ROWS) > /dev/null
 	$(BDH) table $(ROWS)
