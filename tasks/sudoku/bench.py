@@ -31,7 +31,7 @@ def bench(puzzles: Path | None = None) -> Iterator[dict[str, Any]]:
     if puzzles is not None:
         lists = {name: (formats.read(_SHAPE, (puzzles / name).read_text(), name).puzzle_NT, against) for name, against in _CHECKS.items()}
     for name, (grid_NT, against) in lists.items():
-        yield _row("solver", f"one solution or more: {name}", len(grid_NT), against, partial(solve, _SHAPE, grid_NT))
+        yield _row("solver", f"uniqueness: {name}", len(grid_NT), against, partial(solve, _SHAPE, grid_NT))
     yield _row("generator", "minimal 9×9", 5_000, 3_000, lambda: minimal(_SHAPE, generator(0, "bench"), 5_000))
     board_NT = np.repeat(solve(_SHAPE, fresh_NT, limit=1).first_NT, 10, 0)
     yield _row("augmentation", "9×9", len(board_NT), 500_000, lambda: transform(_SHAPE, generator(0, "bench"), board_NT))
