@@ -21,12 +21,13 @@ sudoku: setup
 	$(BDH) train sudoku6
 	$(BDH) train sudoku6-transformer
 	$(BDH) data build sudoku --set box=[2,2] --size 2000 --only test --out datasets/sudoku-4x4
-	$(BDH) data build sudoku --set box=[3,3] --size 500 --only test --out datasets/sudoku-9x9
+	$(BDH) data build sudoku --set box=[3,3] --size 1000 --only test --out datasets/sudoku-9x9
+	$(BDH) data audit datasets/sudoku-*
 	rm -f $(ROWS)
 	$(BDH) eval --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --model copy --model oracle \
 	  --depth 8,16,32 --limit 2000 --rows $(ROWS) > /dev/null
-	$(BDH) eval --data datasets/sudoku-4x4 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --depth 32 --rows $(ROWS) > /dev/null
-	$(BDH) eval --data datasets/sudoku-9x9 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --depth 64 --rows $(ROWS) > /dev/null
+	$(BDH) eval --data datasets/sudoku-4x4 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --rows $(ROWS) > /dev/null
+	$(BDH) eval --data datasets/sudoku-9x9 --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --rows $(ROWS) > /dev/null
 	$(BDH) table $(ROWS)
 	$(BDH) solve --model runs/sudoku6 --depth 32 "$(PUZZLE)"
 

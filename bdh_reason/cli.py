@@ -100,9 +100,9 @@ def data_rate(file: Path, task: str, pairs: tuple[str, ...]) -> None:
     from bdh_reason.config import words
     from bdh_reason.data.build import read_file
     from bdh_reason.data.rate import rate
-    from bdh_reason.evaluate.exam import configured
+    from bdh_reason.discover import build_task
 
-    chosen = configured(task, words(pairs))
+    chosen = build_task(task, words(pairs))
     click.echo(json.dumps(rate(chosen, read_file(chosen, file))))
 
 
@@ -151,23 +151,28 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
 @cli.command("eval")
 @click.option("--task", default="sudoku", show_default=True)
 @click.option("--model", "models", multiple=True, metavar="REF", help="A run's folder, a released name or a guess (chance, copy, oracle); may be repeated.")
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set; its test split is read. [default: the model's own]")
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set. [default: the model's own]")
+@click.option("--split", default="test", show_default=True, help="Choose on validation, report on test.")
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
-@click.option("--depth", default="16,64", show_default=True, help="Latent steps, one or more numbers.")
+@click.option("--depth", help="Latent steps, one or more numbers, e.g. 16,64. [default: as deep as the model was validated]")
 @click.option("--mode", default="in_place", show_default=True, help="in_place or greedy.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--datasets", type=click.Path(path_type=Path), default=ROOTS["datasets"], show_default=True, help="Where the models' data sets are.")
 @click.option("--rows", type=click.Path(path_type=Path), help="A JSONL file to add the rows to.")
 @as_json
 @settings
-def evaluate(task: str, models: tuple[str, ...], device: str, depth: str, rows: Path | None, json_lines: bool, pairs: tuple[str, ...], **asked: Any) -> None:
+def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None, datasets: Path, rows: Path | None, **asked: Any) -> None:
     """Score models on held-out problems, without chain of thought; every reply is verified by the rules."""
     from bdh_reason.compare.table import table
     from bdh_reason.config import words
     from bdh_reason.evaluate.exam import examine
     from bdh_reason.evaluate.rows import append
 
-    results = examine(task, words(pairs), models, _depths(depth), _device(device), ROOTS["datasets"], _progress("evaluating"), **asked)
+    json_lines, pairs = asked.pop("json_lines"), asked.pop("pairs")
+    results = examine(task, words(pairs), models, _depths(depth), _device(device), datasets, _progress("evaluating"), **asked)
+    if any(row.unseen is None and row.arch for row in results):
+        click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)
     if rows:
         append(rows, results)
     click.echo("\n".join(row.line() for row in results) if json_lines else table(results))
@@ -197,6 +202,8 @@ def show_table(files: tuple[Path, ...], write: bool) -> None:
     from bdh_reason.evaluate.rows import read
 
     chosen = files or tuple(sorted(Path("results/rows").glob("*.jsonl")))
+    if not chosen:
+        raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
     click.echo(write_readme(chosen) if write else table(read(chosen)))
 
 
@@ -254,7 +261,9 @@ def _shares(shares: str, only: str | None) -> tuple[float, ...]:
         raise UserError(f"--shares {shares}", "three numbers, e.g. 0.9,0.05,0.05") from error
 
 
-def _depths(depth: str) -> tuple[int, ...]:
+def _depths(depth: str | None) -> tuple[int, ...] | None:
+    if depth is None:
+        return None
     try:
         return tuple(sorted({int(number) for number in depth.split(",")}))
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -33,8 +34,6 @@ def _settle(key: str, value: Any, default: Any, where: str) -> Any:
 
 def words(pairs: Iterable[str]) -> dict[str, Any]:
     """`["size=100", "model.d=64"]` as a nested mapping; the values are read as YAML. Raises UserError for what is no pair."""
-    import yaml
-
     tree: dict[str, Any] = {}
     for pair in pairs:
         path, equals, text = pair.partition("=")
@@ -46,8 +45,19 @@ def words(pairs: Iterable[str]) -> dict[str, Any]:
             branch = branch.setdefault(parent, {})
             if not isinstance(branch, dict):
                 raise UserError(f"{pair!r}: {parent} already has the value {branch!r}", "one of the two")
-        try:
-            branch[leaf] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"{pair!r} has a value that is not YAML") from error
+        branch[leaf] = read_yaml(text, repr(pair))
     return tree
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """YAML without objects, in which 1e-3 is a number as YAML 1.2 has it. Raises UserError naming `where`."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """SafeLoader knows the floats of YAML 1.1 only, which need a dot and a signed exponent."""
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where} is not YAML: {error}") from error

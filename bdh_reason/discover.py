@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bdh_reason.config import configure
 from bdh_reason.errors import UserError, unknown
+from bdh_reason.task import Task
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -52,6 +55,13 @@ def task_names() -> list[str]:
 def task_module(name: str) -> Any:
     """The module of a task; it exports `Config` and `Task`. Raises UserError for an unknown name."""
     return _module(_named("tasks", "Task"), "task", name)
+
+
+def build_task(name: str, options: Mapping[str, Any]) -> Task:
+    """A task by name with some of its options changed. Raises UserError for an unknown name or option."""
+    module = task_module(name)
+    built: Task = module.Task(configure(module.Config, options, f"the options of task {name}"))
+    return built
 
 
 def model_names() -> list[str]:

@@ -18,7 +18,7 @@ def folder(tmp_path):
 
 
 def test_what_is_read_is_what_was_written(folder):
-    card, tensors = read(folder / "model.json")
+    card, tensors, _ = read(folder / "model.json")
     assert card == CARD
     assert torch.equal(tensors["weight"], torch.arange(6.0).view(2, 3))
 

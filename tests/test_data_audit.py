@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -110,7 +111,7 @@ def test_a_row_copied_from_train_to_test_is_found_even_with_its_checksums_put_ri
             array = np.load(tmp_path / name)
             array[2] = getattr(train, field)[7]
             np.save(tmp_path / name, array)
-    digests = {name: auditing.hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in FILES}
+    digests = {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in FILES}
     replace(manifest, sha256=digests).write(tmp_path)
     leak = f"leak between train of {tmp_path} and test of {tmp_path}: 1 family: {family:016x}"
     assert set(audit(tmp_path).findings) == {leak, f"{tmp_path}, test: the family belongs into another split: 1 row: 2"}

@@ -7,7 +7,7 @@ from toy import installed
 
 from bdh_reason.data.build import build
 from bdh_reason.data.manifest import FILES, SCHEMA, read
-from bdh_reason.data.read import open_split, show
+from bdh_reason.data.read import map_split, open_split, show
 from bdh_reason.errors import UserError
 
 SIZE = 400
@@ -54,10 +54,20 @@ def test_an_array_with_a_damaged_header_is_refused(folder):
     path = folder / "train.prompt.npy"
     path.write_bytes(path.read_bytes().replace(b"'|u1'", b"'|i1'"))
     with pytest.raises(UserError, match=r"train.prompt.npy is int8 .*; allowed: uint8, \d+ rows"):
-        open_split(folder, "train")
+        map_split(folder, read(folder), "train")
     path.write_bytes(b"x" * path.stat().st_size)
     with pytest.raises(UserError, match=r"train.prompt.npy is no array"):
-        open_split(folder, "train")
+        map_split(folder, read(folder), "train")
+
+
+@pytest.mark.parametrize("field", FILES)
+def test_a_changed_byte_is_found_when_a_split_is_opened(folder, field):
+    path = folder / field
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="another SHA-256"):
+        open_split(folder, field.split(".")[0])
 
 
 def test_another_schema_version_is_refused(folder):

@@ -11,6 +11,7 @@ from bdh_reason.data.splits import only
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.exam import examine
+from bdh_reason.train.checkpoint import read
 
 pytestmark = pytest.mark.usefixtures(installed.__name__)
 
@@ -29,7 +30,8 @@ def test_without_problems_the_models_own_test_split_is_read(trained):
     whole = [row for row in rows(trained) if row.difficulty is None]
     (folder,) = (trained.parent / "data").iterdir()
     assert [row.depth for row in whole] == [1, 2]
-    assert {row.n for row in whole} == {len(open_split(folder, "test"))}
+    assert {row.n for row in whole} == {len(np.unique(open_split(folder, "test").family))}, "every family once"
+    assert {row.unseen for row in whole} == {True}
     assert {row.data_hash for row in whole} == {checkpoint(str(trained)).card.data_hash}
 
 
@@ -40,6 +42,20 @@ def test_problems_that_were_trained_on_are_refused(trained):
     assert rows(trained, "oracle", folder=trained.parent / "other")[0].exact_match == 1
 
 
+def test_where_the_training_data_is_not_at_hand_the_row_says_so(trained, tmp_path):
+    build("toy", {}, tmp_path / "far" / "other", 300, shares=only("test"))
+    asked = {"root": tmp_path / "far", "folder": tmp_path / "far" / "other"}
+    found = examine("toy", {}, (str(trained),), None, "cpu", progress=lambda *_: None, **asked)
+    assert {row.unseen for row in found} == {None}
+    assert {row.depth for row in found} == {3}, "as deep as it was validated"
+
+
+def test_the_train_split_is_no_exam(trained):
+    with pytest.raises(UserError, match="the train split"):
+        rows(trained, split="train")
+    assert {row.split for row in rows(trained, split="validation")} == {"validation"}
+
+
 def test_the_slices_of_difficulty_add_up_to_the_whole(trained):
     whole, *slices = rows(trained, "chance", str(trained))[:4]
     assert len(slices) == len({row.difficulty for row in slices}) > 1
@@ -48,10 +64,10 @@ def test_the_slices_of_difficulty_add_up_to_the_whole(trained):
 
 
 def test_the_state_of_a_run_answers_like_its_averaged_weights(trained):
-    model, state = (checkpoint(str(trained / name)) for name in ("model.json", "state.json"))
-    assert model.weights.keys() == state.weights.keys()
-    if model.card.step == state.card.step:
-        assert all(np.array_equal(model.weights[name], state.weights[name]) for name in model.weights)
+    card, tensors, _ = read(trained / "state.json")
+    average = checkpoint(str(trained / "state.json"))
+    assert average.card == card
+    assert all(np.array_equal(average.weights[name], tensors[f"average.{name}"]) for name in checkpoint(str(trained)).weights)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ def test_every_recipe_loads_and_comes_back_from_a_checkpoint(name):
     [
         ({"stpes": 3}, "unknown key 'stpes'.*did you mean 'steps'"),
         ({"optimiser": {"lrr": 1.0}}, "unknown key 'optimiser.lrr'.*did you mean 'optimiser.lr'"),
+        ({"loop": 5}, "loop = 5; allowed: a mapping"),
+        ({"match": "banana"}, "match = 'banana'"),
+        ({"name": "../x"}, "name = '../x'"),
+        ({"optimiser": {"betas": [1.0, 1.0]}}, "optimiser.betas.0 = 1.0"),
+        ({"optimiser": {"lr": float("inf")}}, "optimiser.lr"),
         ({"loop": {"nois": 1.0}}, "unknown key 'nois' in loop.*did you mean 'noise'"),
         ({"steps": 0}, "steps = 0"),
         ({"steps": "many"}, "steps = 'many'"),

@@ -150,7 +150,11 @@ def test_a_family_is_the_same_number_on_every_machine_and_in_every_version():
     assert family(Shape(2, 2), np.zeros((1, 16), np.uint8)).tolist() == [9571459599280659721]
 
 
-def test_families_tell_shapes_apart_and_may_be_of_no_board():
+def test_families_tell_shapes_apart_but_not_a_board_from_its_mirror_image_and_may_be_of_no_board():
+    empty_1T = np.zeros((1, 144), np.uint8)
+    assert family(Shape(2, 6), empty_1T) != family(Shape(3, 4), empty_1T)
+    puzzle_N66 = np.random.default_rng(0).integers(0, 7, (50, 6, 6)).astype(np.uint8)
+    upright_NT, lying_NT = puzzle_N66.mT.reshape(50, 36), puzzle_N66.reshape(50, 36)
+    assert (family(Shape(3, 2), upright_NT) == family(Shape(2, 3), lying_NT)).all()
     empty_1T = np.zeros((1, 36), np.uint8)
-    assert family(Shape(2, 3), empty_1T) != family(Shape(3, 2), empty_1T)
     assert family(Shape(2, 3), empty_1T[:0]).tolist() == []

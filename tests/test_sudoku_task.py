@@ -111,9 +111,9 @@ def test_puzzles_that_are_read_are_whole_problems():
     assert FOUR.solutions(problems.prompt).tolist() == [1, 1]
 
 
-def test_the_ratings_of_a_csv_are_the_difficulties():
+def test_the_ratings_of_a_csv_are_in_another_unit_and_do_not_become_difficulties():
     problems = FOUR.read(f"source,question,answer,rating\nhere,{PUZZLE},{ANSWER},18\n", "file.csv")
-    assert problems.difficulty.tolist() == [18]
+    assert problems.difficulty.tolist() == FOUR.read(PUZZLE, "line").difficulty.tolist()
     assert problems.difficulty.dtype == np.float32
 
 

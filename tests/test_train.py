@@ -1,11 +1,11 @@
 """A run that is stopped anywhere and continued ends in exactly the weights of one that was not."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import torch
 from toy import installed
 
 from bdh_reason.errors import RunError, UserError
-from bdh_reason.train.checkpoint import read
+from bdh_reason.train.average import Average
+from bdh_reason.train.checkpoint import read, write
 from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import splits
 from bdh_reason.train.recipe import Recipe, parse
@@ -66,24 +67,29 @@ def undisturbed(tmp_path):
     return weights(tmp_path / "undisturbed")
 
 
-def interrupt_before(step, monkeypatch):
-    whole = Learner.optimizer_step
+def interrupt(step, monkeypatch, owner=Learner, method="optimizer_step"):
+    """Ctrl-C arrives when `method` of the learner or its average is called at `step`."""
+    whole = getattr(owner, method)
 
-    def broken(self, *args, **options):
-        if self.done == step:
-            raise KeyboardInterrupt
-        whole(self, *args, **options)
+    def pressed(self, *args, **options):
+        if (args[1] if owner is Average else self.done) == step:
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, *args, **options)
 
-    monkeypatch.setattr(Learner, "optimizer_step", broken)
+    monkeypatch.setattr(owner, method, pressed)
 
 
-@pytest.mark.parametrize("step", [1, 4, STEPS - 1])
-def test_interrupted_and_continued_is_bit_equal_to_undisturbed(step, tmp_path, undisturbed, monkeypatch):
+PLACES = [(Learner, "loss"), (Learner, "configure_gradient_clipping"), (Learner, "optimizer_step"), (Average, "update")]
+
+
+@pytest.mark.parametrize("step", [1, 4, STEPS - 2])
+@pytest.mark.parametrize(("owner", "method"), PLACES, ids=lambda place: getattr(place, "__name__", place))
+def test_interrupted_and_continued_is_bit_equal_to_undisturbed(step, owner, method, tmp_path, undisturbed, monkeypatch):
     with monkeypatch.context() as patch:
-        interrupt_before(step, patch)
-        with pytest.raises(SystemExit):
+        interrupt(step, patch, owner, method)
+        with pytest.raises(RunError, match="interrupted"):
             run(tmp_path / "run")
-    assert read(tmp_path / "run" / "state.json")[0].step == step
+    assert 0 < read(tmp_path / "run" / "state.json")[0].step <= step + 1
     assert run(tmp_path / "run").done == STEPS
     assert equal(weights(tmp_path / "run"), undisturbed)
 
@@ -129,8 +135,8 @@ def slow() -> None:
 
 def test_a_loss_that_is_no_number_stops_and_the_good_checkpoint_stands(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        interrupt_before(5, patch)
-        with pytest.raises(SystemExit):
+        interrupt(5, patch)
+        with pytest.raises(RunError, match="interrupted"):
             run(tmp_path / "run")
     good = weights(tmp_path / "run")
     whole = Learner.loss
@@ -165,11 +171,31 @@ def test_another_recipe_or_other_data_in_the_folder_is_refused(tmp_path):
     run(tmp_path / "run")
     with pytest.raises(UserError, match=r"another recipe \(batch: 8 there, 4 here\)"):
         run(tmp_path / "run", recipe(batch=4))
-    state = json.loads((tmp_path / "run" / "state.json").read_text())
-    (tmp_path / "run" / "state.json").write_text(json.dumps({**state, "data_hash": "0" * 64}))
+    card, tensors, _ = read(tmp_path / "run" / "state.json")
+    write(tmp_path / "run", "state", replace(card, data_hash="0" * 64), tensors)
     with pytest.raises(UserError, match="other data"):
         run(tmp_path / "run")
     assert run(tmp_path / "run", recipe(batch=4), resume=False).done == STEPS
+    assert read(tmp_path / "run" / "model.json")[0].recipe["batch"] == 4, "nothing of the run before is left"
+
+
+def test_a_run_that_ends_before_its_first_validation_can_be_evaluated(tmp_path, monkeypatch):
+    interrupt(2, monkeypatch)
+    with pytest.raises(RunError, match="interrupted"):
+        run(tmp_path / "run", recipe(validation={"every": 9, "problems": 4, "depth": 1}))
+    assert read(tmp_path / "run" / "model.json")[0].validation is None
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write to"):
+        run(tmp_path / "file" / "run")
+
+
+def test_a_mode_of_tracking_that_is_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    with pytest.raises(UserError, match="WANDB_MODE=bogus; allowed: online, offline, disabled"):
+        run(tmp_path / "run")
 
 
 def test_training_learns(tmp_path):

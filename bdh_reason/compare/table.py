@@ -9,7 +9,7 @@ from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, read
 from bdh_reason.files import replace, writing
 
-HEAD = ("problems", "model", "params", "mode", "depth", "difficulty", "n", "exact_match [95 %]", "cells", "chance", "GFLOP", "problems/s")
+HEAD = ("problems", "model", "params", "mode", "depth", "difficulty", "n", "exact_match [95 %]", "cells", "chance", "GFLOP", "training PFLOP", "seed")
 RESULTS = Path("results")
 
 
@@ -26,7 +26,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     depth = "–" if row.depth is None else str(row.depth)
     problems = f"{problem_name(row)} ({row.split})"
     about = (problems, row.model, f"{row.params or 0:,}", row.mode, depth, row.difficulty or "all", f"{row.n:,}")
-    return (*about, exact, f"{row.cell_accuracy:.4f}", chance, flops, f"{row.problems_per_s:,.1f}")
+    training = "–" if row.train_flops is None else f"{row.train_flops / 1e15:.3g}"
+    return (*about, exact, f"{row.cell_accuracy:.4f}", chance, flops, training, "–" if row.seed is None else str(row.seed))
 
 
 def problem_name(row: Row) -> str:
@@ -43,7 +44,7 @@ def latest(rows: Sequence[Row]) -> list[Row]:
 
     newest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.created):
-        newest[*place(row), row.difficulty] = row
+        newest[*place(row), row.difficulty, row.data_hash, row.n] = row
     return sorted(newest.values(), key=place)
 
 

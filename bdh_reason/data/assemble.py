@@ -55,7 +55,7 @@ def _same(folder: Path, there: Plan, here: Plan) -> None:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Raises UserError unless every file is there in full length; the audit compares checksums."""
+    """Raises UserError unless every file is there in full length."""
     for name, size in manifest.bytes.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:

@@ -5,7 +5,6 @@ Axes: N problems.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from bdh_reason.data.build import Progress, quiet
 from bdh_reason.data.manifest import Manifest, read
-from bdh_reason.data.read import map_split
+from bdh_reason.data.read import map_split, same
 from bdh_reason.data.splits import SPLITS, assign
 from bdh_reason.errors import UserError
 from bdh_reason.task import Problems, Task
@@ -76,9 +75,8 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[str]:
         if not path.is_file():
             yield f"{path} is missing"
             continue
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                yield f"{path} has another SHA-256 than its manifest"
+        if not same(path, digest):
+            yield f"{path} has another SHA-256 than its manifest"
 
 
 def _check_rows(task: Task, folder: Path, manifest: Manifest, split: str, advance: Callable[[int], None]) -> tuple[np.ndarray, dict[str, list[int]]]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from bdh_reason import discover
-from bdh_reason.config import configure
 from bdh_reason.data.assemble import assemble, load, prepare, save
 from bdh_reason.data.manifest import BUILDING, Manifest, Plan
 from bdh_reason.data.splits import SHARES, check_shares
@@ -98,10 +97,9 @@ def _bytes(file: Path) -> bytes:
 
 
 def _plan(task: str, options: Mapping[str, Any], size: int, shares: Sequence[float], seed: int) -> Plan:
-    module = discover.task_module(task)
-    config = configure(module.Config, options, f"the options of task {task}")
-    content = json.loads(json.dumps(asdict(config)))  # as it will be read back: lists for tuples
-    return Plan(task, module.Task.version, content, size, seed, check_shares(shares), CHUNK)
+    built = discover.build_task(task, options)
+    content = json.loads(json.dumps(asdict(built.config)))  # as it will be read back: lists for tuples
+    return Plan(task, built.version, content, size, seed, check_shares(shares), CHUNK)
 
 
 def _path(work: Path, index: int) -> Path:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from bdh_reason import __version__, discover
-from bdh_reason.config import configure
 from bdh_reason.data.splits import SPLITS
 from bdh_reason.errors import UserError
 from bdh_reason.files import replace
@@ -48,7 +47,7 @@ class Plan:
         module = discover.task_module(self.task)
         if module.Task.version != self.task_version:
             raise UserError(f"data of {self.task}@{self.task_version}", f"{self.task}@{module.Task.version}, the version installed", "build the data again")
-        return module.Task(configure(module.Config, self.config, f"the options of task {self.task}"))
+        return discover.build_task(self.task, self.config)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bdh_reason.task import Problems
 def open_split(folder: Path, split: str) -> Problems:
     """One split of a data set, memory-mapped and read-only: rows cost memory when they are taken, and all processes of a machine share them.
 
-    Raises UserError if the set is missing, unfinished, of another schema or task version, if a file is missing or cut short, and if the split is empty.
+    Raises UserError if the set is missing, unfinished, of another schema or task version, if a file is missing or changed, and if the split is empty.
     """
     check_split(split)
     manifest = read(folder)
@@ -25,7 +26,19 @@ def open_split(folder: Path, split: str) -> Problems:
     check_files(folder, manifest)
     if not manifest.rows[split]:
         raise UserError(f"split {split!r} of {folder} has no rows", ", ".join(name for name, rows in manifest.rows.items() if rows), "build more data")
+    for field in DTYPES:
+        name = f"{split}.{field}.npy"
+        if not same(folder / name, manifest.sha256[name]):
+            raise UserError(f"{folder / name} has another SHA-256 than its manifest", "the file as it was built", "remove the folder and build the data again")
     return map_split(folder, manifest, split)
+
+
+def same(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this SHA-256."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
 def map_split(folder: Path, manifest: Manifest, split: str) -> Problems:

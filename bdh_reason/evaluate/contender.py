@@ -24,6 +24,7 @@ class Contender:
     card: Card
     recipe: Recipe
     weights: dict[str, Any]
+    sha256: str
 
     def reasoner(self, task: Task, device: str) -> Reasoner:
         """The model before the board of `task`, in its own view and reading. Raises UserError where the weights do not fit that board."""
@@ -45,12 +46,12 @@ def checkpoint(reference: str) -> Contender:
     path = next((path for path in (Path(reference), RELEASED / reference) if path.exists()), None)
     if path is None:
         released = [path.parent.name for path in RELEASED.glob("*/model.json")]
-        raise unknown("model", reference, [*released, *discover.guesses(), "or the folder of a run"])
+        raise unknown("model", reference, [*released, *discover.guesses()], "results/checkpoints and the guesses, and no such folder of a run")
     if path.is_dir():
         path /= "model.json"
-    card, weights = read(path)
+    card, weights, sha256 = read(path)
     name = path.parent.name if path.stem == "model" else f"{path.parent.name}/{path.stem}"
     if path.stem == "state":
         average = {key.removeprefix("average."): value for key, value in weights.items() if key.startswith("average.")}
         weights = average or {key.removeprefix("weight."): value for key, value in weights.items() if key.startswith("weight.")}
-    return Contender(name, card, parse(card.recipe, str(path)), weights)
+    return Contender(name, card, parse(card.recipe, str(path)), weights, sha256)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ class Exam:
 
 @dataclass(frozen=True)
 class Sitting:
-    """One set of replies uint8 [N, T] and how they came about."""
+    """One set of replies uint8 [N, T], how they came about, and how long they took (None where that was not measured)."""
 
     about: dict[str, Any]
     reply_NT: np.ndarray
-    seconds: float
+    seconds: float | None
 
 
 def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: str, device: str, seed: int = 0) -> Iterator[Sitting]:
@@ -53,12 +54,11 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
         raise UserError(f"depths {depths}", "one or more numbers from 1, e.g. 16,64")
     reasoner = contender.reasoner(exam.task, device)
     prompt_NT, scored_NT, recipe = exam.problems.prompt, exam.problems.scored, contender.recipe
-    replies, seconds = {}, {}
+    replies, seconds = {}, dict[int, float]()
     begun = time.perf_counter()
     if mode == "in_place":
         replies = in_place(reasoner, prompt_NT, scored_NT, depths, seed=seed)
-        taken = time.perf_counter() - begun
-        seconds = {depth: taken * depth / max(depths) for depth in depths}
+        seconds[max(depths)] = time.perf_counter() - begun
     for depth in depths if mode == "greedy" else ():
         begun = time.perf_counter()
         replies[depth] = greedy(reasoner, prompt_NT, scored_NT, depth, seed=seed)
@@ -68,7 +68,10 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
         about = {
             "model": contender.name,
             "recipe": recipe.name,
+            "arch": recipe.model.name,
             "seed": recipe.seed,
+            "step": contender.card.step,
+            "weights": contender.sha256,
             "params": reasoner.model.size(),
             "state_floats": reasoner.model.state_floats(reasoner.board, depth),
             "flops_per_problem": rounds * reasoner.model.flops(reasoner.board, depth, recipe.loop.feedback),
@@ -79,7 +82,7 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
             "device": device_name(device),
             "dtype": "fp32",
         }
-        yield Sitting(about, replies[depth], seconds[depth])
+        yield Sitting(about, replies[depth], seconds.get(depth))
 
 
 def sit_guess(name: str, exam: Exam, seed: int = 0) -> Sitting:
@@ -87,20 +90,20 @@ def sit_guess(name: str, exam: Exam, seed: int = 0) -> Sitting:
     begun = time.perf_counter()
     draw = rng.generator(seed, "guess", name)
     reply_NT = discover.guesses()[name](exam.task, exam.problems.prompt, exam.problems.scored, draw)
-    nothing = dict.fromkeys(("recipe", "seed", "state_floats", "flops_per_problem", "train_flops", "match", "depth"))
+    nothing = dict.fromkeys(("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth"))
     about = {**nothing, "model": name, "params": 0, "mode": "guess", "device": device_name("cpu"), "dtype": "none"}
     return Sitting(about, reply_NT, time.perf_counter() - begun)
 
 
-def mark(exam: Exam, sitting: Sitting) -> list[Row]:
-    """The row over all problems, then one for each slice of difficulty."""
+def mark(exam: Exam, sitting: Sitting, unseen: bool | None) -> list[Row]:
+    """The row over all problems, then one for each slice of difficulty; `unseen` as the row tells it."""
     task, problems = exam.task, exam.problems
     right_N = task.verify(problems.prompt, sitting.reply_NT)
     slices = difficulty_slices(problems.difficulty, task.edges).items()
-    return [_row(exam, sitting, right_N, label, rows_N) for label, rows_N in ((None, np.ones(len(problems), bool)), *slices)]
+    return [_row(exam, sitting, unseen, right_N, label, rows_N) for label, rows_N in ((None, np.ones(len(problems), bool)), *slices)]
 
 
-def _row(exam: Exam, sitting: Sitting, right_N: np.ndarray, label: str | None, rows_N: np.ndarray) -> Row:
+def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray, label: str | None, rows_N: np.ndarray) -> Row:
     problems, n, right = exam.problems.take(rows_N), int(rows_N.sum()), int(right_N[rows_N].sum())
     low, high = wilson(right, n)
     return Row(
@@ -113,34 +116,41 @@ def _row(exam: Exam, sitting: Sitting, right_N: np.ndarray, label: str | None, r
         difficulty=label,
         horizon=None,
         n=n,
+        unseen=unseen,
         exact_match=right / n,
         ci_low=low,
         ci_high=high,
         cell_accuracy=cell_accuracy(problems.target, sitting.reply_NT[rows_N], problems.scored),
         bits_per_byte=None,
         chance=exam.task.chance(problems),
-        problems_per_s=len(exam.problems) / sitting.seconds,
+        problems_per_s=len(exam.problems) / sitting.seconds if sitting.seconds and label is None else None,
         versions=versions(),
         commit=commit(),
         data_hash=exam.data_hash,
     )
 
 
+@cache
 def versions() -> dict[str, str]:
     """What ran: Python and the packages that can change a number."""
     packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "numba", "lightning")}
     return {"bdh-reason": __version__, "python": platform.python_version(), **packages}
 
 
+@cache
 def commit() -> str:
-    """The commit of the clone this package runs from, with + where it was changed; empty outside a clone."""
-    here = Path(__file__).resolve().parent
+    """The commit of the clone this package runs from, with + where its code was changed or added to; empty outside a clone of this project."""
+    clone = Path(__file__).resolve().parents[2]
+    if not (clone / ".git").exists():
+        return ""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=clone, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True).stdout
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "bdh_reason", "tasks", "baselines") else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return head + ("+" if changed.strip() else "")
 
 
 def device_name(device: str) -> str:

@@ -18,7 +18,9 @@ SCHEMA = 1
 class Row:
     """Null (None) where a field does not apply.
 
-    config: the task's options · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
+    config: the task's options · arch, step, weights: the model's kind, its optimiser steps, the SHA-256 of its checkpoint · unseen: whether the
+    problems' families were compared with those it was trained on, null where that data set was not at hand · problems_per_s: at the deepest depth of a
+    rollout, over all problems · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
     difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 % · chance: expected exact_match of uniform guessing.
     """
 
@@ -29,7 +31,10 @@ class Row:
     split: str
     model: str
     recipe: str | None
+    arch: str | None
     seed: int | None
+    step: int | None
+    weights: str | None
     params: int | None
     state_floats: int | None
     flops_per_problem: float | None
@@ -40,13 +45,14 @@ class Row:
     difficulty: str | None
     horizon: int | None
     n: int
+    unseen: bool | None
     exact_match: float
     ci_low: float
     ci_high: float
     cell_accuracy: float
     bits_per_byte: float | None
     chance: float
-    problems_per_s: float
+    problems_per_s: float | None
     device: str
     dtype: str
     versions: dict[str, str]

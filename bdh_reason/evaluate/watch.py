@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bdh_reason import discover
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import checkpoint
-from bdh_reason.evaluate.exam import configured, default_model
+from bdh_reason.evaluate.exam import default_model
 from bdh_reason.reason.predict import fill, watch
 from bdh_reason.task import Task
 
@@ -27,7 +28,7 @@ CLUE = "1"
 def play(task: str, options: Mapping[str, Any], puzzle: str, model: str | None, depth: int, delay: float) -> None:
     """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last."""
     contender = checkpoint(model or default_model(task))
-    chosen = configured(task, {**contender.recipe.task.options, **options})
+    chosen = discover.build_task(task, {**contender.recipe.task.options, **options})
     problems = chosen.read(puzzle, "the puzzle")
     if len(problems) != 1:
         raise UserError(f"{len(problems)} puzzles", "one puzzle; `eval --puzzles FILE` takes many")

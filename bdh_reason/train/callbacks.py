@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -26,6 +27,7 @@ class Validation(Callback):
     def __init__(self, task: Task, problems: Problems) -> None:
         self.task, self.problems = task, problems
         self.latest: float | None = None
+        self.at = 0  # the optimiser step of the latest
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
         plan, problems = learner.recipe.validation, self.problems
@@ -33,16 +35,18 @@ class Validation(Callback):
             return
         with learner.average.within(learner.model):
             reply_NT = in_place(learner.reasoner, problems.prompt, problems.scored, (plan.depth,))[plan.depth]
-        self.latest = float(self.task.verify(problems.prompt, reply_NT).mean())
+        self.latest, self.at = float(self.task.verify(problems.prompt, reply_NT).mean()), learner.done
         learner.log("validation/exact_match", self.latest)
 
 
 class Keeper(Callback):
-    """Writes `state` from time to time, at the end and on every exception, and `model` whenever validation is at least as good as ever."""
+    """Writes `state` from time to time, at the end and when terminated, and `model` whenever validation is at least as good as ever.
+
+    A run that ends before its first validation leaves its averaged weights as `model` all the same.
+    """
 
     def __init__(self, folder: Path, validation: Validation, data_hash: str, best: float | None, wandb_id: str) -> None:
         self.folder, self.validation, self.data_hash, self.best, self.wandb_id = folder, validation, data_hash, best, wandb_id
-        self.seen = validation.latest
         self.kept_at = time.monotonic()
         self.flops_per_step = 0.0
 
@@ -52,19 +56,20 @@ class Keeper(Callback):
         self.flops_per_step = 3.0 * forward * recipe.batch
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
-        if self.validation.latest is not self.seen:
-            self.seen = self.validation.latest
-            if self.seen is not None and (self.best is None or self.seen >= self.best):
-                self.best = self.seen
-                write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
+        latest = self.validation.latest
+        if latest is not None and self.validation.at == learner.done and (self.best is None or latest >= self.best):
+            self.best = latest
+            write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
         if time.monotonic() - self.kept_at > KEEP_EVERY:
             self.keep(learner)
 
     def on_train_end(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
+        if learner.done and not (self.folder / "model.json").exists():
+            write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
         self.keep(learner)
 
     def on_exception(self, trainer: Any, learner: Learner, exception: BaseException) -> None:  # type: ignore[override]
-        if learner.done and not isinstance(exception, Exception):
+        if isinstance(exception, SIGTERMException):  # raised between two steps; after any other exception the last state on disk stands
             self.keep(learner)
 
     def keep(self, learner: Learner) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -35,6 +35,11 @@ class Card:
     wandb_id: str
 
 
+def digest(card: Card, content: bytes) -> str:
+    """SHA-256 of the card and the weights together: neither can be changed alone."""
+    return hashlib.sha256(json.dumps(asdict(card), sort_keys=True).encode() + content).hexdigest()
+
+
 def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Path:
     """Writes `kind`.json and its weights, then removes the ones before. Raises RunError rather than replace good weights by non-finite ones."""
     bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
@@ -42,7 +47,7 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
         raise RunError(f"{bad[0]} is not finite at step {card.step}: nothing was written, the last good checkpoint in {folder} stands")
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     weights = folder / f"{kind}-{card.step:07d}.safetensors"
-    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": hashlib.sha256(content).hexdigest(), **asdict(card)}
+    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": digest(card, content), **asdict(card)}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         replace(weights, content)
@@ -53,13 +58,21 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
     return folder / f"{kind}.json"
 
 
-def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
-    """The card and the tensors of a checkpoint's JSON. Raises UserError where it is missing, damaged, cut short or of another schema version."""
+class Checkpoint(NamedTuple):
+    """What was read: the card, the tensors by name, and the SHA-256 that names both."""
+
+    card: Card
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint that a JSON describes. Raises UserError where it is missing, damaged, cut short or of another schema version."""
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}", "a folder or .json that training wrote", "`bdh-reason train` writes one")
     try:
         about = json.loads(path.read_bytes())
-        schema, name, digest = about.pop("schema"), about.pop("weights"), about.pop("sha256")
+        schema, name, sha256 = about.pop("schema"), Path(about.pop("weights")).name, about.pop("sha256")
         about.pop("package")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is damaged", "the file as training wrote it") from error
@@ -67,10 +80,12 @@ def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "train again or use that version")
     weights = path.with_name(name)
     content = weights.read_bytes() if weights.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != digest:
-        found = f"is cut short or changed ({len(content)} bytes)" if content else "is missing"
-        raise UserError(f"{weights} {found}", "the file as training wrote it, beside its JSON")
+    if not content:
+        raise UserError(f"{weights} is missing", "the file as training wrote it, beside its JSON")
     try:
-        return Card(**about), load(content)
+        card = Card(**about)
+        if digest(card, content) != sha256:
+            raise UserError(f"{path} and {weights.name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them")
+        return Checkpoint(card, load(content), sha256)
     except (TypeError, SafetensorError) as error:
         raise UserError(f"{path} is damaged: {error}", "the file as training wrote it") from error

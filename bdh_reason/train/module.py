@@ -59,7 +59,7 @@ class Learner(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         loss = self.loss(batch)
         if not math.isfinite(value := loss.item()):
-            raise RunError(f"the loss is {value} at step {self.done + 1}: the last good checkpoint stands; a lower optimiser.lr may help")
+            raise RunError(f"the loss is {value} at step {self.done + 1}: checkpoints written before it stand; a lower optimiser.lr may help")
         self.log_dict({"loss": value, "problems_seen": float(self.done * self.recipe.batch)})
         return loss
 

@@ -19,12 +19,14 @@ def plan(recipe: Recipe) -> str:
     params = model.size()
     forward = model.flops(board, recipe.depth, recipe.loop.feedback)
     total = 3.0 * forward * recipe.batch * recipe.steps
+    kept = _activations(recipe, params / (3 * model.config.d), board.tokens)
     copies = 16 + (4 if recipe.ema else 0)
     lines = [
         f"{recipe.name}: {recipe.model.name} {recipe.model.options} on {recipe.task.name} {recipe.task.options}, {recipe.view} view, depth {recipe.depth}",
         f"parameters           {params:,}",
         f"weights and AdamW    {params * copies / 1e9:.1f} GB (fp32 weights, gradients, two moments{', average' if recipe.ema else ''})",
-        f"kept activations     {_activations(recipe, params, board.tokens) / 1e9:.2f} GB a problem, estimated, without recomputation",
+        f"kept activations     {kept / 1e9:.2f} GB a problem, estimated, without recomputation",
+        "memory of each GPU   " + ", ".join(f"{devices} GPU: {(copies * params + kept * recipe.batch / devices) / 1e9:,.0f} GB" for devices in DEVICES),
         f"forward              {forward / 1e9:,.1f} GFLOP a problem ({recipe.depth} latent steps)",
         f"training             {total:.3g} FLOP ({recipe.steps:,} steps of {recipe.batch} problems, 3 × forward)",
     ]
@@ -34,7 +36,6 @@ def plan(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _activations(recipe: Recipe, params: int, tokens: int) -> float:
-    """Bytes kept for the backward pass of one problem: about four tensors as wide as the widest layer, params / (3 d), for each step."""
-    widest = params / (3 * recipe.model.options.get("d", 32))
+def _activations(recipe: Recipe, widest: float, tokens: int) -> float:
+    """Bytes kept for the backward pass of one problem: about four tensors of the widest layer for each step."""
     return 4.0 * widest * tokens * recipe.depth * (2 if recipe.precision == "bf16" else 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def dataset(recipe: Recipe, root: Path, progress: Progress) -> tuple[Path, str]:
     folder = root / f"{recipe.task.name}-{hashlib.sha256(plan.encode()).hexdigest()[:12]}"
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     data = recipe.data
+    if not (folder / "manifest.json").exists():
+        print(f"building {data.size:,} problems of {recipe.task.name} in {folder}", file=sys.stderr)
     manifest = build(recipe.task.name, recipe.task.options, folder, data.size, data.seed, data.shares, workers, progress)
     return folder, manifest.hash
 

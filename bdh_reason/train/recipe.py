@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bdh_reason import discover
-from bdh_reason.config import configure
+from bdh_reason.config import configure, read_yaml
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.reason.loop import Loop
 from bdh_reason.task import Board, Reading, Task, View
@@ -18,6 +17,7 @@ from bdh_reason.train.initial import initial
 FOLDER = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -44,10 +44,10 @@ class Data(Section):
 class Optimiser(Section):
     """AdamW: linear warm-up to `lr`, then a cosine to `final` of it; decay on matrices only; gradients clipped to norm `clip`."""
 
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
     final: Share = 0.05
     warmup: Annotated[int, Field(ge=0)] = 100
-    betas: tuple[Share, Share] = (0.9, 0.95)
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     clip: Annotated[float, Field(gt=0)] = 1.0
 
@@ -60,31 +60,38 @@ class Validation(Section):
     depth: Positive = 16
 
 
-class Recipe(Section):
-    """One training run. `depth` latent steps are trained through, with a loss on every one or on the last; `ema` averages the weights."""
+def _loop(given: Any) -> Loop:
+    if not isinstance(given, Loop | dict):
+        raise UserError(f"loop = {given!r}", "a mapping, e.g. {noise: 0.5}")
+    return given if isinstance(given, Loop) else configure(Loop, given, "loop")
 
-    name: str
+
+class Recipe(Section):
+    """One training run. `depth` latent steps are trained through, with a loss on every one or on the last; `ema` averages the weights;
+    `match` says what this run has in common with the one it is compared to.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     task: Choice
     model: Choice
     data: Data
     view: View = "candidates"
     reading: Reading = "grid"
-    loop: Annotated[Loop, BeforeValidator(lambda given: given if isinstance(given, Loop) else configure(Loop, given, "loop"))] = Loop()
+    loop: Annotated[Loop, BeforeValidator(_loop)] = Loop()
     depth: Positive = 8
     loss: Literal["every", "last"] = "every"
     steps: Positive
     batch: Positive = 64
     optimiser: Optimiser = Optimiser()
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    ema: Decay = 0.998
     precision: Literal["fp32", "bf16"] = "bf16"
     seed: int = 0
-    match: Annotated[str, Field(description="what this run is matched to in a comparison: params, flops, state or nothing")] = ""
+    match: Literal["", "params", "flops", "state"] = ""
     validation: Validation = Validation()
 
     def build_task(self) -> Task:
         """The task in this recipe's configuration."""
-        module = discover.task_module(self.task.name)
-        return module.Task(configure(module.Config, self.task.options, f"the options of task {self.task.name}"))
+        return discover.build_task(self.task.name, self.task.options)
 
     def model_options(self) -> Any:
         """The model's own `Config`. Raises UserError for an unknown model or option."""
@@ -110,9 +117,9 @@ def load(reference: str, changes: dict[str, Any]) -> Recipe:
     if not path.is_file():
         raise unknown("recipe", reference, recipe_names())
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
+        given = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8", "a recipe in YAML") from error
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no mapping", "key: value lines")
     return parse(_lay_over({"name": path.stem, **given}, changes), str(path))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from bdh_reason.data.batches import Batches
 from bdh_reason.errors import RunError, UserError
+from bdh_reason.files import writing
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Task
 from bdh_reason.train.callbacks import Keeper, Report, Validation, restore
@@ -55,6 +58,10 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     """
     task = recipe.build_task()
     board = task.board(recipe.view, recipe.reading)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in () if resume else (*folder.glob("model*"), *folder.glob("state*")):
+            old.unlink()
     learner = Learner(Reasoner(recipe.build_model(board), board, recipe.loop), recipe)
     state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
     card, kept = state or (None, {})
@@ -67,13 +74,33 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
     stream = DataLoader(Stream(Batches(splits.train, task, recipe.batch, recipe.seed), learner), batch_size=None)
     try:
-        trainer.fit(learner, stream)
+        with _gently(trainer):
+            trainer.fit(learner, stream)
     except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
         raise RunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
     finally:
         if trainer.logger:
             trainer.logger.experiment.finish()  # type: ignore[attr-defined]
     return Outcome(folder, learner.done, keeper.best)
+
+
+@contextmanager
+def _gently(trainer: lightning.Trainer) -> Iterator[None]:
+    """Ctrl-C ends the run after the step in hand, so that the state kept is that of a whole step; a second one ends it at once."""
+    interrupted = False
+
+    def stop(*_: Any) -> None:
+        nonlocal interrupted
+        interrupted = trainer.should_stop = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise RunError("interrupted: the state is whole, the same command continues")
 
 
 def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
@@ -88,7 +115,7 @@ def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
 
 
 def _state(recipe: Recipe, splits: Splits, folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
-    card, kept = read(folder / "state.json")
+    card, kept, _ = read(folder / "state.json")
     if card.recipe != recipe.model_dump(mode="json"):
         mine, theirs = recipe.model_dump(mode="json"), card.recipe
         differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
@@ -107,7 +134,7 @@ def _trainer(
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
     logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
     validation = Validation(task, splits.validation.take(slice(0, recipe.validation.problems)))
-    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version or "")
+    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version if logger else "")
     callbacks = [validation, keeper, Report(validation)]
     if max_seconds is not None:
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bdh_reason.errors import UserError
 from bdh_reason.train.recipe import Recipe
 
 PROJECT = "bdh-reason"
+MODES = ("online", "offline", "disabled")
 
 
 def has_key() -> bool:
@@ -33,11 +35,25 @@ def wandb_logger(recipe: Recipe, folder: Path, run_id: str | None) -> Any:
     import wandb
     from lightning.pytorch.loggers import WandbLogger
 
-    mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
+    asked = os.environ.get("WANDB_MODE")
+    if asked not in (None, "", *MODES):
+        raise UserError(f"WANDB_MODE={asked}", ", ".join(MODES))
+    mode = asked or ("online" if has_key() else "offline")
+    try:
+        run = _init(recipe, folder, run_id, mode)
+    except wandb.errors.CommError:
+        print("W&B: a key is configured, but nothing answers", file=sys.stderr)
+        mode = "offline"
+        run = _init(recipe, folder, run_id, mode)
     if mode == "offline":
-        print(f"W&B: no API key, logging offline to {folder}/wandb (`wandb sync` uploads it later)", file=sys.stderr)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = wandb.init(
+        print(f"W&B: logging offline to {folder}/wandb (no key or no network; `wandb sync` uploads it later)", file=sys.stderr)
+    return WandbLogger(experiment=run)
+
+
+def _init(recipe: Recipe, folder: Path, run_id: str | None, mode: str) -> Any:
+    import wandb
+
+    return wandb.init(
         project=PROJECT,
         name=folder.name,
         dir=folder,
@@ -47,9 +63,8 @@ def wandb_logger(recipe: Recipe, folder: Path, run_id: str | None) -> Any:
         job_type="train",
         mode=mode,  # type: ignore[arg-type]
         config=config(recipe),
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=mode != "online"),
+        settings=wandb.Settings(silent=True, console="off", init_timeout=20, x_disable_stats=mode != "online"),
     )
-    return WandbLogger(experiment=run)
 
 
 def config(recipe: Recipe) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Task(task.Task):
         return float(np.mean(float(self.shape.n) ** -problems.scored.sum(1)))
 
     def read(self, text: str, source: str) -> Problems:
-        """Puzzles from lines, `.sdm` or CSV (formats.py); a CSV's ratings become the difficulty, otherwise it is measured.
+        """Puzzles from lines, `.sdm` or CSV (formats.py); the difficulty is measured, for a CSV's rating is in another unit.
 
         Raises UserError naming `source` and the line for whatever is no puzzle with exactly one solution, or comes with another answer.
         """
@@ -121,8 +121,7 @@ class Task(task.Task):
         for i in np.flatnonzero(solved.solutions_N != 1)[:1]:
             count = "several solutions" if solved.solutions_N[i] else "no solution"
             raise UserError(f"{source}, line {listing.line_N[i]}: the puzzle has {count}", "puzzles with exactly one")
-        difficulty_N = rating.difficulty(self.shape, listing.puzzle_NT) if listing.rating_N is None else listing.rating_N
-        return self._problems(listing.puzzle_NT, solved.first_NT, difficulty_N)
+        return self._problems(listing.puzzle_NT, solved.first_NT, rating.difficulty(self.shape, listing.puzzle_NT))
 
     def render(self, prompt_T: np.ndarray, reply_T: np.ndarray) -> str:
         """The puzzle and the reply side by side."""

@@ -65,7 +65,13 @@ def canonical(shape: Shape, grid_NT: np.ndarray) -> np.ndarray:
 
 
 def family(shape: Shape, grid_NT: np.ndarray) -> np.ndarray:
-    """A hash of each board's class under all symmetries, uint64 [N]: BLAKE2b of the shape and the canonical form."""
+    """A hash of each board's class under all symmetries, uint64 [N]: BLAKE2b of the shape and the canonical form.
+
+    Boards of upright boxes are turned to those of lying ones, so that a 3×2 board is of one family with the 2×3 board it mirrors.
+    """
+    if shape.box_rows > shape.box_cols:
+        shape = Shape(shape.box_cols, shape.box_rows)
+        grid_NT = np.ascontiguousarray(grid_NT.reshape(-1, shape.n, shape.n).mT.reshape(len(grid_NT), -1))
     salt = bytes([shape.box_rows, shape.box_cols])
     digests = b"".join(hashlib.blake2b(salt + row.tobytes(), digest_size=8).digest() for row in canonical(shape, grid_NT))
     return np.frombuffer(digests, "<u8").astype(np.uint64)
