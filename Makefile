@@ -20,9 +20,9 @@ setup: .venv/.done
 sudoku: setup
 	$(BDH) train sudoku6
 	$(BDH) train sudoku6-transformer
-	$(BDH) data build sudoku --set box=[2,2] --size 2000 --only test --out datasets/sudoku-4x4
-	$(BDH) data build sudoku --set box=[3,3] --size 1000 --only test --out datasets/sudoku-9x9
-	$(BDH) data audit datasets/sudoku-*
+	$(BDH) data build sudoku --set box=[2,2] --size 2000 --seed 1 --only test --out datasets/sudoku-4x4
+	$(BDH) data build sudoku --set box=[3,3] --size 1000 --seed 1 --only test --out datasets/sudoku-9x9
+	for folder in datasets/sudoku-*; do $(BDH) data audit $$folder || exit 1; done
 	rm -f $(ROWS)
 	$(BDH) eval --model runs/sudoku6 --model runs/sudoku6-transformer --model chance --model copy --model oracle \
 	  --depth 8,16,32 --limit 2000 --rows $(ROWS) > /dev/null

@@ -18,6 +18,10 @@ from bdh_reason import task
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.task import Board, Problems, Reading, View
 
+from .compiled import keep_by_content
+
+keep_by_content()
+
 from . import canonical, formats, generator, rating, render, rules, solver, symmetry
 from .bench import bench as bench
 from .shape import BLANK, Shape
