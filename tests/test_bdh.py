@@ -27,7 +27,7 @@ def test_a_step_is_the_equations(kind, inject, bound):
     bound = bound and bool(board.relations)
     model = initial(Model, Config(d=6, n=24, heads=12, relations=bound), board, 0).double()
     v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, 6)
-    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board).detach().numpy()
+    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
     weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
     seen = oracle_models.sees(board, 12, bound, itself=board.reading == "grid" and not (bound and board.groups_RGk is not None))
     sequence = board.reading == "sequence"
@@ -50,11 +50,12 @@ def test_attention_within_groups_leaves_out_the_token_itself(seed, groups, k):
 @given(seeds, st.integers(1, 8))
 def test_the_first_position_of_a_sequence_attends_to_nothing_at_all(seed, tokens):
     earlier_tt = torch.ones(tokens, tokens, dtype=torch.bool).tril(-1)
-    a_HBtD = quadratic(rotary(normal(seed, 2, 3, tokens, 4)), normal(seed, 3, tokens, 5), earlier_tt)
+    x_HBtN = rotary(normal(seed, 2, 3, tokens, 4))
+    a_HBtD = quadratic(x_HBtN, x_HBtN, normal(seed, 3, tokens, 5), earlier_tt)
     assert (a_HBtD[:, :, 0] == 0).all()
     board = line("sequence", tokens)
     v_BtD = normal(seed, 3, tokens, 6)
-    step_BtD = initial(Model, Config(d=6, n=24, heads=2, relations=False), board, seed).double().step(v_BtD, None, board)
+    step_BtD = initial(Model, Config(d=6, n=24, heads=2, relations=False), board, seed).double().step(v_BtD, None, board, None)[0]
     assert torch.equal(step_BtD[:, 0], torch.nn.functional.layer_norm(v_BtD[:, 0], (6,))), "y is 0 there, so the step adds nothing"
 
 
@@ -65,13 +66,13 @@ def test_neuron_activity_is_never_negative_and_not_all_zero(kind, monkeypatch):
     model = initial(Model, config, board, 0)
     model.E_HND.data = torch.eye(24).view(12, 2, 24)  # so that the sum over heads of y E shows each neuron's y
 
-    def spy(self, x_HBtN, a_HBtD):
-        y_BtN = (update_HBtD := gate(self, x_HBtN, a_HBtD)).sum(0)
+    def spy(self, x_HBtN, a_HBtD, *weights):
+        y_BtN = (update_HBtD := gate(self, x_HBtN, a_HBtD, *weights)).sum(0)
         seen.extend([x_HBtN, y_BtN])
         return update_HBtD
 
     monkeypatch.setattr(Model, "_gate", spy)
-    model.step(torch.randn(2, board.tokens, 24, generator=torch.Generator().manual_seed(0)), None, board)
+    model.step(torch.randn(2, board.tokens, 24, generator=torch.Generator().manual_seed(0)), None, board, None)
     x_HBtN, y_BtN = seen
     for activity in (x_HBtN, y_BtN):
         assert (activity >= 0).all()

@@ -91,7 +91,7 @@ class Recipe(Section):
 
         module = discover.model_module(self.model.name)
         options = configure(module.Config, self.model.options, f"the options of model {self.model.name}")
-        return initial(module.Model, options, board, self.seed)
+        return initial(module.Model, options, board, self.seed, self.loop.feedback)
 
 
 def recipe_names() -> list[str]:
