@@ -35,7 +35,7 @@ class State:
 
     def forget(self, ended_B: Tensor) -> State:
         """A state in which the texts that `ended`, bool [B], start anew; positions are relative, so they go on counting."""
-        return replace(self, tensors=tuple(torch.where(ended_B.view(-1, *[1] * (tensor.ndim - 1)), 0, tensor) for tensor in self.tensors))
+        return replace(self, tensors=tuple(tensor.masked_fill(ended_B.view(-1, *[1] * (tensor.ndim - 1)), 0) for tensor in self.tensors))
 
 
 class Model(nn.Module, ABC):

@@ -33,7 +33,7 @@ def test_a_step_is_the_equations(kind, inject, bound):
     sequence = board.reading == "sequence"
     for row in range(2):
         injected_tD = v0_2tD[row].numpy() if inject else None
-        expected_tD = oracle_models.bdh_step(weights, v_2tD[row].numpy(), injected_tD, seen, sequence)
+        expected_tD = oracle_models.bdh_step(weights, model.config, v_2tD[row].numpy(), injected_tD, seen, sequence)
         np.testing.assert_allclose(step_2tD[row], expected_tD, atol=1e-5 if sequence else 1e-10)  # rotary phases are fp32
 
 
