@@ -56,8 +56,8 @@ class Block(nn.Module):
 
     def forward(self, v_BtD: Tensor, board: Board, cache: Cache | None) -> tuple[Tensor, Cache | None]:
         """[B, t, D] -> [B, t, D], and the cache with these tokens in it where one was given."""
-        qkv_BtD = (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
-        q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], self.config.heads, -1).permute(2, 0, 1, 3) for part in qkv_BtD)
+        config, qkv_BtD = self.config, (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
+        q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], config.heads, config.d // config.heads).permute(2, 0, 1, 3) for part in qkv_BtD)
         if board.reading == "sequence":
             a_HBtK, cache = recall(q_HBtK, k_HBtK, v_HBtK, cache)
         else:

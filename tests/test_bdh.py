@@ -1,17 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import oracle_models
 import pytest
 import torch
 from boards import BOARDS, line, sudoku
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from bdh_reason.bdh import Config, Model
 from bdh_reason.bdh.attention import quadratic, rotary, within_groups
 from bdh_reason.errors import UserError
 from bdh_reason.train.initial import initial
 
-SMALL = Config(d=6, n=48, heads=12)
+LINE = line("sequence", 9)  # texts may be of any other length
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -35,6 +38,97 @@ def test_a_step_is_the_equations(kind, inject, bound):
         injected_tD = v0_2tD[row].numpy() if inject else None
         expected_tD = oracle_models.bdh_step(weights, model.config, v_2tD[row].numpy(), injected_tD, seen, sequence)
         np.testing.assert_allclose(step_2tD[row], expected_tD, atol=1e-5 if sequence else 1e-10)  # rotary phases are fp32
+
+
+def step(config, v_BtD, v0_BtD, dtype=torch.float64):
+    """One step on a line of text by a model drawn from seed 0, and the gradients of v and of all weights for a random projection."""
+    model = initial(Model, config, LINE, 0).to(dtype)
+    v_BtD = v_BtD.to(dtype, copy=True).requires_grad_()
+    stepped_BtD, _ = model.step(v_BtD, v0_BtD if v0_BtD is None else v0_BtD.to(dtype), LINE, None)
+    inputs = [v_BtD, model.Dx_HDN, model.Dy_HDN, model.E_HND]
+    loss = (stepped_BtD * normal(0, *stepped_BtD.shape).to(dtype)).sum()
+    return stepped_BtD.detach(), torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
+
+
+configurations = st.builds(
+    Config,
+    d=st.just(4),
+    n=st.just(16),
+    heads=st.just(2),
+    relations=st.just(False),
+    form=st.sampled_from(["released", "paper", "normfree"]),
+    layers=st.integers(1, 3),
+    shared=st.booleans(),
+    positions=st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
+    scaled=st.booleans(),
+    strict=st.booleans(),
+)
+lengths = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 21])  # windows hold 4 tokens, and begin above 16
+
+
+@settings(max_examples=40)
+@given(configurations, lengths, seeds, st.booleans())
+def test_every_form_of_the_model_is_the_equations_forwards_and_backwards(config, tokens, seed, inject):
+    v_tD, v0_tD, direction_tD = normal(seed, 3, tokens, 4)
+    weights = {name: weight.double().numpy() for name, weight in initial(Model, config, LINE, 0).state_dict().items()}
+    seen = oracle_models.sees(line("sequence", tokens), 2, False, itself=not config.strict)
+
+    def equations(v_tD):
+        return oracle_models.bdh_step(weights, config, v_tD.numpy(), v0_tD.numpy() if inject else None, seen, True)
+
+    (stepped_1tD, (gradient_1tD, *_)), expected_tD = step(config, v_tD[None], v0_tD[None] if inject else None), equations(v_tD)
+    scale = 1 + np.abs(expected_tD).max(initial=0)
+    close = 1e-4 if "rotary" in config.positions else 1e-9  # rotary phases are fp32
+    np.testing.assert_allclose(stepped_1tD[0] / scale, expected_tD / scale, atol=close)
+    small = 1e-6
+    slope_tD = (equations(v_tD + small * direction_tD) - equations(v_tD - small * direction_tD)) / (2 * small)
+    expected = (slope_tD * normal(0, tokens, 4).numpy()).sum()
+    size = 1 + np.abs(slope_tD).sum()
+    assert (gradient_1tD[0] * direction_tD).sum().item() / size == pytest.approx(expected / size, abs=1e-3 if "rotary" in config.positions else 1e-5)
+
+
+@settings(max_examples=40)
+@given(configurations, lengths, seeds, st.booleans())
+def test_quadratic_chunked_and_chosen_execution_agree(config, tokens, seed, inject):
+    v_BtD, v0_BtD = normal(seed, 2, 2, tokens, 4)
+    for dtype, close in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
+        one, *others = (step(replace(config, execution=execution), v_BtD, v0_BtD if inject else None, dtype) for execution in ("quadratic", "chunked", "auto"))
+        for other in others:
+            for ours, theirs in zip((one[0], *one[1]), (other[0], *other[1])):
+                scale = 1 + theirs.abs().max() if theirs.numel() else 1
+                torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=close)
+
+
+def test_the_faster_execution_is_chosen_and_can_be_forced():
+    board = line("sequence", 1)
+    auto, quadratic_, chunked = (Model(Config(d=4, n=16, relations=False, execution=execution), board) for execution in ("auto", "quadratic", "chunked"))
+    assert [auto.window(tokens, board) for tokens in (1, 16, 17, 1000)] == [1, 16, 4, 4]
+    assert [quadratic_.window(tokens, board) for tokens in (1, 17)] == [1, 17]
+    assert [chunked.window(tokens, board) for tokens in (1, 17)] == [4, 4]
+    assert auto.window(1000, line("grid", 1000)) == 1000
+
+
+@pytest.mark.parametrize("execution", ["quadratic", "chunked"])
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("tokens", [3, 16, 17, 33])
+def test_flops_of_long_texts_and_wide_grids_are_those_that_torch_counts(tokens, strict, execution):
+    for reading in ("sequence", "grid"):
+        board = line(reading, tokens)
+        model = Model(Config(d=4, n=16, heads=2, relations=False, layers=2, strict=strict, execution=execution), board)
+        with FlopCounterMode(display=False) as counter:
+            model.step(torch.randn(1, tokens, 4), None, board, None)
+        assert model.step_flops(board) == counter.get_total_flops()
+
+
+def test_half_precision_is_finite_at_the_official_width():
+    board = line("sequence", 33)
+    for form in ("released", "paper"):
+        model = initial(Model, Config(d=16, n=32_768, heads=4, relations=False, form=form, layers=3, execution="chunked"), board, 0)
+        with torch.autocast("cpu", torch.bfloat16):
+            v_BtD, _ = model.step(torch.randn(1, 33, 16, generator=torch.Generator().manual_seed(0)), None, board, None)
+        v_BtD.float().square().sum().backward()
+        assert v_BtD.isfinite().all()
+        assert all(weight.grad.isfinite().all() for weight in (model.Dx_HDN, model.Dy_HDN, model.E_HND))
 
 
 @given(seeds, st.integers(1, 4), st.integers(2, 5))
@@ -109,7 +203,19 @@ def test_learned_coordinates_cost_one_vector_each():
     assert placed.size() - plain.size() == 6 * (4 + 4 + 4)
 
 
-@pytest.mark.parametrize("wrong", [{"d": 0}, {"n": 0}, {"heads": 0}, {"n": 30, "heads": 4}, {"n": 12, "heads": 4}, {"heads": -1}])
+@pytest.mark.parametrize("wrong", [{"d": 0}, {"n": 0}, {"heads": 0}, {"n": 30, "heads": 4}, {"n": 12, "heads": 4}, {"heads": -1}, {"layers": 0}])
 def test_sizes_that_do_not_fit_are_refused(wrong):
     with pytest.raises(UserError):
         Config(**wrong)
+
+
+def test_an_odd_head_is_refused_only_where_pairs_are_turned():
+    assert Config(n=12, heads=4, positions="alibi").n == 12
+    with pytest.raises(UserError, match="3 neurons in a head"):
+        Config(n=12, heads=4, positions="rotary+alibi")
+
+
+@pytest.mark.parametrize(("option", "wrong", "meant"), [("form", "papper", "paper"), ("positions", "rotery", "rotary"), ("execution", "chunk", "chunked")])
+def test_an_option_that_does_not_exist_is_named_with_the_nearest(option, wrong, meant):
+    with pytest.raises(UserError, match=f"unknown {option} '{wrong}'.*did you mean '{meant}'"):
+        Config(**{option: wrong})
