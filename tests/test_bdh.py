@@ -87,16 +87,29 @@ def test_every_form_of_the_model_is_the_equations_forwards_and_backwards(config,
     assert (gradient_1tD[0] * direction_tD).sum().item() / size == pytest.approx(expected / size, abs=1e-3 if "rotary" in config.positions else 1e-5)
 
 
+def same(one, other, close):
+    """Equal v and equal gradients, `close` in units of the largest number."""
+    for ours, theirs in zip((one[0], *one[1]), (other[0], *other[1])):
+        scale = 1 + theirs.abs().max() if theirs.numel() else 1
+        torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=close)
+
+
 @settings(max_examples=40)
 @given(configurations, lengths, seeds, st.booleans())
 def test_quadratic_chunked_and_chosen_execution_agree(config, tokens, seed, inject):
     v_BtD, v0_BtD = normal(seed, 2, 2, tokens, 4)
-    for dtype, close in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
-        one, *others = (step(replace(config, execution=execution), v_BtD, v0_BtD if inject else None, dtype) for execution in ("quadratic", "chunked", "auto"))
-        for other in others:
-            for ours, theirs in zip((one[0], *one[1]), (other[0], *other[1])):
-                scale = 1 + theirs.abs().max() if theirs.numel() else 1
-                torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=close)
+    one, *others = (step(replace(config, execution=execution), v_BtD, v0_BtD if inject else None) for execution in ("quadratic", "chunked", "auto"))
+    for other in others:
+        same(one, other, 1e-10)
+
+
+@pytest.mark.parametrize("positions", ["rotary", "alibi", "rotary+alibi", "none"])
+@pytest.mark.parametrize("form", ["released", "paper"])
+def test_executions_agree_in_single_precision(form, positions):
+    config = Config(d=32, n=512, relations=False, form=form, positions=positions, layers=3)
+    v_BtD = normal(0, 1, 300, 32)
+    one, other = (step(replace(config, execution=execution), v_BtD, None, torch.float32) for execution in ("quadratic", "chunked"))
+    same(one, other, 1e-4)
 
 
 def test_the_faster_execution_is_chosen_and_can_be_forced():

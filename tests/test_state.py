@@ -27,9 +27,10 @@ MODELS = [
 every_model = pytest.mark.parametrize(("name", "config"), MODELS, ids=[f"{name}{number}" for number, (name, _) in enumerate(MODELS)])
 loops = st.builds(Loop, feedback=st.booleans(), inject=st.booleans())
 seeds = st.integers(0, 2**32 - 1)
+PLAIN = Loop()
 
 
-def reasoner(name, config, loop=Loop()):
+def reasoner(name, config, loop=PLAIN):
     board = line("sequence", 9)
     return Reasoner(initial(discover.model_module(name).Model, config, board, 0).double(), board, loop)
 
@@ -155,7 +156,7 @@ def test_a_file_that_is_damaged_missing_or_cannot_be_written_is_refused(tmp_path
     content = path.read_bytes()
     for damaged in (content[:-1], content[:40], b"", content.replace(b"position", b"pusition"), content.replace(b"schema", b"skhema")):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="damaged|schema"):
+        with pytest.raises(UserError, match=r"damaged|schema"):
             memory.load(path, thinker.model)
     with pytest.raises(UserError, match="cannot write"):
         memory.save(tmp_path / "no folder" / "state", thinker.begin(2, DEPTH))

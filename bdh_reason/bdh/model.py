@@ -102,7 +102,8 @@ class Model(model.Model):
 
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         size = self.window(v_BtD.shape[1], board)
-        room.check(self.config, v_BtD, board, size)
+        if board.reading == "sequence":
+            room.check(self.config, v_BtD, size)
         if state is None and size >= v_BtD.shape[1]:
             return self._layers(v_BtD, v0_BtD, board, None)
         memory, read = state or self.blank(len(v_BtD)), []

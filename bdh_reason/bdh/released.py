@@ -25,13 +25,13 @@ def from_released_state_dict(state_dict: Mapping[str, Tensor], n_head: int, n_la
     """
     if set(state_dict) != set(NAMES):
         raise UserError(f"tensors {', '.join(sorted(state_dict))}", ", ".join(sorted(NAMES)))
-    neurons, d = state_dict["decoder"].shape
-    model = Model(Config(d=d, n=neurons, heads=n_head, relations=False, layers=n_layer), TEXT, feedback=False)
-    ours = {NAMES[name]: tensor.unflatten(0, (n_head, -1)) if name == "decoder" else tensor for name, tensor in state_dict.items()}
+    n, d = state_dict["decoder"].shape
+    model = Model(Config(d=d, n=n, heads=n_head, relations=False, layers=n_layer), TEXT, feedback=False)
+    ours = {NAMES[name]: tensor.view(n_head, n // n_head, d) if name == "decoder" else tensor for name, tensor in state_dict.items()}
     try:
         model.to(state_dict["decoder"].dtype).load_state_dict(ours)
     except RuntimeError as error:
-        raise UserError(f"tensors that do not go together: {error}", f"the weights of {n_head} heads, d = {d}, n = {neurons}, 256 bytes") from error
+        raise UserError(f"tensors that do not go together: {error}", f"the weights of {n_head} heads, d = {d}, n = {n}, 256 bytes") from error
     return model
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from bdh_reason.errors import UserError
-from bdh_reason.task import Board
 
-ASKED_FROM = 4096  # shorter sequences are not worth the question
+if TYPE_CHECKING:
+    from bdh_reason.bdh.model import Config
+
+ASKED_FROM = 4096  # tokens; shorter sequences are not worth the question
 
 
-def needed(config: Any, batch: int, tokens: int, window: int, kept: bool, size: int) -> int:
-    """Bytes one step takes at least: scores and masked scores of a window, four n-wide tensors of a window (of all tokens where they are `kept`
-    for a backward pass), two states where there is more than one window; numbers of `size` bytes.
+def needed(config: Config, batch: int, tokens: int, window: int, kept: bool) -> int:
+    """Numbers that one step holds at once, at least: scores and masked scores, three n-wide activities, and rho before and after a window.
+
+    Of one window; of all of them where they are `kept` for a backward pass.
     """
-    scores = 2 * config.heads * window**2 * (-(-tokens // window) if kept else 1)
-    active = 4 * (tokens * config.layers if kept else window) * config.n
-    states = 0 if window >= tokens else config.layers * config.n * config.d * (tokens // window if kept else 2)
-    return size * batch * (scores + active + states)
+    times = -(-tokens // window) * config.layers if kept else 1
+    synapses = 0 if window >= tokens else 2 * config.n * config.d
+    return batch * times * (2 * config.heads * window**2 + 3 * window * config.n + synapses)
 
 
 def free(device: torch.device) -> int:
@@ -35,18 +37,16 @@ def free(device: torch.device) -> int:
         return 1 << 62  # a system that does not say
 
 
-def check(config: Any, v_BtD: Tensor, board: Board, window: int) -> None:
+def check(config: Config, v_BtD: Tensor, window: int) -> None:
     """Raises UserError for a sequence that memory cannot hold in this form: what is needed, what is there, and the form that would fit."""
-    batch, tokens, _ = v_BtD.shape
-    if tokens < ASKED_FROM or board.reading == "grid":
+    (batch, tokens, _), device = v_BtD.shape, v_BtD.device
+    if tokens < ASKED_FROM:
         return
-    kept, size, there = torch.is_grad_enabled(), v_BtD.element_size(), free(v_BtD.device)
-    if (wanted := needed(config, batch, tokens, window, kept, size)) <= there:
-        return
-    chunked = needed(config, batch, tokens, config.d, kept, size)
-    form = "quadratic" if window >= tokens else "chunked"
-    fits = "execution=chunked" if form == "quadratic" and chunked <= there else "shorter windows with a carried state, or a smaller batch"
-    raise UserError(
-        f"{tokens} tokens in a batch of {batch} need {wanted / 1e9:.1f} GB in the {form} form and {there / 1e9:.1f} GB are free",
-        f"{fits} ({chunked / 1e9:.1f} GB in the chunked form)",
-    )
+    size = 2 if torch.is_autocast_enabled(device.type) else v_BtD.element_size()
+    there = free(device)
+    wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled()) for part in (window, config.d))
+    if wanted > there:
+        form, remedy = "chunked", "shorter windows with a carried state, or a smaller batch"
+        if window >= tokens:
+            form, remedy = "quadratic", f"execution=chunked needs {chunked / 1e9:.1f} GB" + (f": then {remedy}" if chunked > there else "")
+        raise UserError(f"{tokens} tokens × {batch} need {wanted / 1e9:.1f} GB in the {form} form", f"{there / 1e9:.1f} GB, what is free", remedy)

@@ -19,8 +19,7 @@ def choose(logits_BS: Tensor, temperature: float, top_k: int, source: np.random.
     """One symbol index for each text, int64 [B], drawn from softmax(logits / temperature) among the `top_k` likeliest; temperature 0 takes the likeliest."""
     if not temperature >= 0 or not 1 <= top_k <= logits_BS.shape[-1]:
         raise UserError(f"temperature {temperature}, top_k {top_k}", f"a temperature of at least 0, a top_k from 1 to {logits_BS.shape[-1]}")
-    best_BK, index_BK = logits_BS.double().topk(top_k)
-    best_BK, index_BK = best_BK.cpu().numpy(), index_BK.cpu().numpy()
+    best_BK, index_BK = (part.cpu().numpy() for part in logits_BS.double().topk(top_k))
     gumbel_BK = source.gumbel(size=best_BK.shape)  # the largest of logits plus Gumbel noise is a draw from their softmax
     drawn_B = (best_BK + temperature * gumbel_BK).argmax(1)
     return index_BK[np.arange(len(index_BK)), drawn_B]
