@@ -105,12 +105,14 @@ class Model(model.Model):
         if board.reading == "sequence":
             room.check(self.config, v_BtD, size)
         if state is None and size >= v_BtD.shape[1]:
-            return self._layers(v_BtD, v0_BtD, board, None)
-        memory, read = state or self.blank(len(v_BtD)), []
+            return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
+        before, read = state or self.blank(len(v_BtD)), []
+        rhos, position = before.tensors, before.position
         for part_BtD, part0_BtD in zip(torch.split(v_BtD, size, 1), repeat(None) if v0_BtD is None else torch.split(v0_BtD, size, 1)):
-            part_BtD, memory = self._layers(part_BtD, part0_BtD, board, memory)
+            part_BtD, rhos = self._layers(part_BtD, part0_BtD, board, rhos, position)
+            position += part_BtD.shape[1]
             read.append(part_BtD)
-        return torch.cat(read, 1), memory if state else None
+        return torch.cat(read, 1), state and State(state.kind, position, rhos)
 
     def window(self, tokens: int, board: Board) -> int:
         """How many of `tokens` tokens are read at once: all, or d, where the cost in pairs is about that of the state (d keys to each of its rows)."""
@@ -118,22 +120,24 @@ class Model(model.Model):
         whole = board.reading == "grid" or execution == "quadratic" or (execution == "auto" and tokens <= 4 * d)
         return max(tokens, 1) if whole else d
 
-    def _layers(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, Any]:
-        """All layers over tokens that are read at once. Of bound heads only d-wide tensors are regrouped; everything n-wide stays contiguous."""
-        config, x_HBtN = self.config, None
-        memory: list[Any] = []
+    def _layers(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, rhos: tuple[Any, ...], position: int) -> tuple[Tensor, tuple[Any, ...]]:
+        """All layers over tokens that are read at once, and their rho after them; without a rho the text begins here and nothing is kept.
+
+        Of bound heads only d-wide tensors are regrouped; everything n-wide stays contiguous.
+        """
+        config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
         order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
-        for weights, rho_BHND in zip(self._weights(), state.tensors if state else repeat(None)):
+        for (Dx_HDN, Dy_HDN, E_HND), rho_BHND in zip(self._weights(), rhos):
             v_HBtD = v_BtD[None] if order_Ht is None else model.gather_heads(v_BtD, order_Ht)
-            new_HBtN = (v_HBtD.flatten(1, 2) @ weights[0]).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
+            new_HBtN = (v_HBtD.flatten(1, 2) @ Dx_HDN).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
             x_HBtN = new_HBtN if x_HBtN is None or config.form == "released" else x_HBtN + new_HBtN
-            a_HBtD, rho_BHND = self._attend(x_HBtN, v_HBtD, board, rho_BHND, state.position if state else 0)
-            update_HBtD = self._gate(x_HBtN, a_HBtD, *weights[1:])
+            a_HBtD, rho_BHND = self._attend(x_HBtN, v_HBtD, board, rho_BHND, position)
+            update_HBtD = self._gate(x_HBtN, a_HBtD, Dy_HDN, E_HND)
             update_BtD = (update_HBtD if inverse_Ht is None else model.reorder_heads(update_HBtD, inverse_Ht)).sum(0)
             v_BtD = self._close(v_BtD, update_BtD, v0_BtD)
-            memory.append(rho_BHND)
-        return v_BtD, state and State(state.kind, state.position + v_BtD.shape[1], tuple(memory))
+            written.append(rho_BHND)
+        return v_BtD, tuple(written)
 
     def _weights(self) -> list[tuple[Tensor, ...]]:
         """(Dx, Dy, E) of each layer."""
@@ -141,7 +145,7 @@ class Model(model.Model):
         return list(zip(*(weight.chunk(sets) for weight in (self.Dx_HDN, self.Dy_HDN, self.E_HND)))) * (self.config.layers // sets)
 
     def _attend(self, x_HBtN: Tensor, v_HBtD: Tensor, board: Board, rho_BHND: Tensor | None, position: int) -> tuple[Tensor, Tensor | None]:
-        """(a, rho after these tokens); without a rho the text begins here and nothing is kept."""
+        """(a, rho after these tokens)."""
         config, tokens = self.config, x_HBtN.shape[2]
         q_HBtN = x_HBtN * x_HBtN.shape[-1] ** -0.25 if config.scaled else x_HBtN
         if board.reading == "grid":
