@@ -233,3 +233,22 @@ def test_the_state_of_bdh_is_the_sum_of_what_its_layers_wrote():
     x_BHtN = (v_BtD[:, None] @ model.Dx_HDN).relu()
     torch.testing.assert_close(rho_BHND, torch.einsum("bhtn,btd->bhnd", x_BHtN, v_BtD))
     assert rho_BHND.numel() == 2 * model.state_floats(thinker.board, 1)
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_a_carried_state_teaches_what_one_window_cannot_know(carried):
+    """The second window asks for the letter that the first one named; backpropagation is truncated between them."""
+    config = bdh.Config(d=16, n=128, heads=2, relations=False, positions="none", layers=2)
+    thinker = reasoner("bdh", config, Loop(feedback=False, inject=False))
+    optimiser = torch.optim.Adam(thinker.model.parameters(), lr=0.01)
+    for step in range(60):
+        letter_B = torch.from_numpy(np.random.default_rng(step).integers(0, 3, 32))
+        states = thinker.begin(32, 1)
+        _, states = thinker.read(torch.stack([torch.full((32,), ord(":")), letter_B + ord("a")], 1), states)
+        states = tuple(state.detach() if carried else state.forget(torch.ones(32, dtype=torch.bool)) for state in states)
+        reply_B2S, _ = thinker.read(torch.tensor([[ord(":"), ord("?")]]).expand(32, 2), states)
+        loss = torch.nn.functional.cross_entropy(reply_B2S[:, -1], letter_B)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert (loss < 0.1) == carried, loss

@@ -56,7 +56,7 @@ def window(q_HBtN: Tensor, k_HBtN: Tensor, v_BtD: Tensor, rho_BHND: Tensor, stri
         place_t1 = torch.arange(tokens, device=v_BtD.device)[:, None]
         before_HBtD = before_HBtD * fade(slope_H, place_t1)
         value_HBtD = value_HBtD * fade(slope_H, tokens - place_t1)
-        rho_HBND = rho_HBND * fade(slope_H, place_t1.new_tensor([[tokens]]))
+        rho_HBND = rho_HBND * fade(slope_H, tokens)
     a_HBtD = quadratic(q_HBtN, k_HBtN, v_BtD, earlier(tokens, strict, slope_H, v_BtD.device)) + before_HBtD
     return a_HBtD, (rho_HBND + k_HBtN.mT @ value_HBtD).transpose(0, 1)
 
@@ -67,12 +67,12 @@ def recurrent(q_HB1N: Tensor, k_HB1N: Tensor, v_B1D: Tensor, rho_BHND: Tensor, s
     grown_HBND = rho_HBND + k_HB1N.mT @ v_B1D
     a_HB1D = q_HB1N @ (rho_HBND if strict else grown_HBND)
     if slope_H is not None:
-        grown_HBND = grown_HBND * fade(slope_H, torch.ones(1, 1, device=v_B1D.device))
+        grown_HBND = grown_HBND * fade(slope_H, 1)
     return a_HB1D, grown_HBND.transpose(0, 1)
 
 
-def fade(slope_H: Tensor, distance: Tensor) -> Tensor:
-    """exp(-slope · distance) for each head, [H, 1, …] before the axes of `distance`."""
+def fade(slope_H: Tensor, distance: Tensor | int) -> Tensor:
+    """exp(-slope · distance) for each head, [H, 1, …], the two axes of `distance` last."""
     return torch.exp(-slope_H.view(-1, 1, 1, 1) * distance)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import contiguous_format
 
 from bdh_reason.errors import UserError
 from bdh_reason.model import Model, State
@@ -19,10 +20,10 @@ SCHEMA = 1
 def save(path: Path, states: States) -> None:
     """Writes the states of all steps, at least one, under a temporary name and renames it, so that `path` is whole or not there."""
     header = {"schema": SCHEMA, "kind": states[0].kind, "position": states[0].position, "tensors": [len(state.tensors) for state in states]}
-    tensors = {f"{step}.{place}": tensor.detach().cpu().clone() for step, state in enumerate(states) for place, tensor in enumerate(state.tensors)}
+    tensors = {f"{step}.{place}": tensor.detach().cpu() for step, state in enumerate(states) for place, tensor in enumerate(state.tensors)}
     draft = path.with_name(path.name + ".draft")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, {"state": json.dumps(header)})
+        save_file({name: tensor.clone(memory_format=contiguous_format) for name, tensor in tensors.items()}, draft, {"state": json.dumps(header)})
         os.replace(draft, path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write a state to {path}: {error}", "a writable folder with enough space") from error
