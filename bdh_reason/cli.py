@@ -115,8 +115,7 @@ def data_show(folder: Path, split: str, row: int) -> None:
     from bdh_reason.data.read import show
 
     about = show(folder, split, row)
-    picture, solution = about.pop("picture"), about.pop("solution")
-    click.echo(f"{picture}\n{solution}\n{json.dumps(about)}")
+    click.echo(f"{about.pop('picture')}\n{json.dumps(about)}")
 
 
 @cli.command()

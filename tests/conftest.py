@@ -7,7 +7,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=15, derandomize=True)

@@ -33,7 +33,7 @@ def test_a_newer_checkpoint_replaces_the_older(folder):
 def test_weights_cut_short_or_changed_are_refused(folder, damage):
     (weights,) = folder.glob("*.safetensors")
     weights.write_bytes(damage(weights.read_bytes()))
-    with pytest.raises(UserError, match="cut short or changed|missing"):
+    with pytest.raises(UserError, match=r"cut short or changed|missing"):
         read(folder / "model.json")
 
 
@@ -65,5 +65,5 @@ def test_weights_that_are_not_finite_never_replace_good_ones(folder):
 
 def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write a checkpoint"):
+    with pytest.raises(UserError, match="cannot write to"):
         write(tmp_path / "file", "model", CARD, {"weight": torch.zeros(1)})

@@ -1,22 +1,42 @@
 """The command line through its real entry point: exit codes, messages, and that standard output holds what it should."""
 
+import io
 import json
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 
-from bdh_reason.cli import cli
+from bdh_reason.cli import cli, main
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--set", "steps=3", "--set", "batch=4", "--set", "data.size=400", "--set", "validation.problems=8", "--set", "validation.depth=2")
 
 
-def bdh_reason(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "bdh_reason", *words], capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def bdh_reason(*words: str, cwd: Path) -> Done:
+    """Runs the program's own entry point in this process, which saves it the start of Python and torch."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["bdh-reason", *words])
+        patch.setenv("WANDB_MODE", "disabled")
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +52,8 @@ def home(tmp_path_factory):
 
 def test_eval_prints_rows_and_nothing_else_and_adds_them_to_a_file(home):
     done = bdh_reason(
-        *("eval", "--model", "runs/sudoku4", "--model", "chance", "--model", "oracle", "--depth", "1,2", "--limit", "20", "--json", "--rows", "rows.jsonl"), cwd=home
+        *("eval", "--model", "runs/sudoku4", "--model", "chance", "--model", "oracle", "--depth", "1,2", "--limit", "20", "--json", "--rows", "rows.jsonl"),
+        cwd=home,
     )
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -130,6 +151,13 @@ def test_a_mistake_gets_one_message_and_exit_code_2(home, words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_fresh_process_ends_with_the_same_codes(home):
+    for words, code in ((("--help",), 0), (("train", "sudoku7"), 2), (("eval", "--limit", "0"), 2)):
+        done = subprocess.run([sys.executable, "-m", "bdh_reason", *words], capture_output=True, text=True, cwd=home, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_checkpoint_cut_short_is_refused(home):

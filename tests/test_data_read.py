@@ -113,7 +113,7 @@ def test_show_tells_all_about_one_problem(folder):
     shown = show(folder, "test", 3)
     problems = open_split(folder, "test")
     assert shown["prompt"].encode() == bytes(problems.prompt[3])
-    assert shown["solution"] == f"{shown['prompt']} -> {shown['target']}"
+    assert shown["picture"] == f"{shown['prompt']} -> {shown['target']}"
     assert shown["family"] == f"{problems.family[3]:016x}"
     assert shown["blanks"] == 1
     json.dumps(shown)

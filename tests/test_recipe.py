@@ -27,6 +27,8 @@ def test_every_recipe_loads_and_comes_back_from_a_checkpoint(name):
         ({"view": "sideways"}, "view = 'sideways'"),
         ({"data": {"shares": [0.5, 0.5]}}, "data.shares"),
         ({"task": {"options": {"bocks": [2, 2]}}}, "unknown key 'bocks'.*did you mean 'box'"),
+        ({"model": {"options": {"headz": 2}}}, "unknown key 'headz'.*did you mean 'heads'"),
+        ({"model": {"name": "bhd"}}, "unknown model 'bhd'.*did you mean 'bdh'"),
         ({"task": {"name": "sudokou"}}, "unknown task 'sudokou'.*did you mean 'sudoku'"),
     ],
 )
@@ -35,16 +37,8 @@ def test_a_mistake_is_named(changes, message):
         load(SMALL, changes)
 
 
-def test_a_models_unknown_option_and_an_unknown_model_are_named():
-    board = load(SMALL, {}).build_task().board("candidates", "grid")
-    with pytest.raises(UserError, match="unknown key 'headz'.*did you mean 'heads'"):
-        load(SMALL, {"model": {"options": {"headz": 2}}}).build_model(board)
-    with pytest.raises(UserError, match="unknown model 'bhd'.*did you mean 'bdh'"):
-        load(SMALL, {"model": {"name": "bhd"}}).build_model(board)
-
-
 def test_an_unknown_recipe_and_a_file_that_is_no_recipe_are_named(tmp_path):
-    with pytest.raises(UserError, match="unknown recipe 'sudoku7'.*did you mean"):
+    with pytest.raises(UserError, match=r"unknown recipe 'sudoku7'.*did you mean"):
         load("sudoku7", {})
     for text, message in (("- 1", "holds no mapping"), ("a: [", "is not YAML")):
         (tmp_path / "mine.yaml").write_text(text)

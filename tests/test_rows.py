@@ -94,5 +94,5 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     with pytest.raises(UserError, match=r"bytes\.jsonl"):
         read([tmp_path / "bytes.jsonl"])
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write rows to .*file.rows\.jsonl"):
+    with pytest.raises(UserError, match=r"cannot write to .*file.rows\.jsonl"):
         append(tmp_path / "file" / "rows.jsonl", [ROW])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -200,4 +201,4 @@ def test_the_learning_rate_warms_up_and_falls_to_its_end():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1, abs=0.05)
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:]))
+    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))

@@ -36,7 +36,9 @@ def test_files_and_functions_are_small_and_names_say_something(path: Path) -> No
     assert len(text.splitlines()) <= 300
     assert path.stem not in ("utils", "util", "common", "misc", "helpers", "helper", "base")
     long = [
-        node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 40 + len(node.args.args)
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 40 + len(node.args.args)
     ]
     assert long == []
 

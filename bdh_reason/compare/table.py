@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, read
+from bdh_reason.files import replace, writing
 
 HEAD = ("problems", "model", "params", "mode", "depth", "difficulty", "n", "exact_match [95 %]", "cells", "chance", "GFLOP", "problems/s")
 RESULTS = Path("results")
@@ -67,7 +67,6 @@ GFLOP is one forward answer at that depth. Measured on: {devices}.
 
 {table(slices)}
 """
-    draft = RESULTS / "README.md.draft"
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, RESULTS / "README.md")
+    with writing(RESULTS):
+        replace(RESULTS / "README.md", text.encode())
     return f"results/README.md: {len(rows)} rows"

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bdh_reason.data.manifest import BUILDING, DTYPES, FILES, NAME, Manifest, Plan, as_json, read, read_plan, replace, sync
+from bdh_reason.data.manifest import BUILDING, DTYPES, FILES, NAME, Manifest, Plan, as_json, read, read_plan
 from bdh_reason.data.splits import SPLITS, assign
 from bdh_reason.errors import UserError
+from bdh_reason.files import replace, sync
 from bdh_reason.task import Problems
 
 

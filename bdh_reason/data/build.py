@@ -22,9 +22,10 @@ from typing import Any
 from bdh_reason import discover
 from bdh_reason.config import configure
 from bdh_reason.data.assemble import assemble, load, prepare, save
-from bdh_reason.data.manifest import BUILDING, Manifest, Plan, writing
+from bdh_reason.data.manifest import BUILDING, Manifest, Plan
 from bdh_reason.data.splits import SHARES, check_shares
 from bdh_reason.errors import UserError
+from bdh_reason.files import writing
 from bdh_reason.rng import generator
 from bdh_reason.task import Problems, Task
 

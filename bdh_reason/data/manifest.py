@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from bdh_reason import __version__, discover
 from bdh_reason.config import configure
 from bdh_reason.data.splits import SPLITS
 from bdh_reason.errors import UserError
+from bdh_reason.files import replace
 from bdh_reason.task import Task
 
 SCHEMA = 1
@@ -122,28 +120,3 @@ def read(folder: Path) -> Manifest:
 
 def _damaged(path: Path) -> UserError:
     return UserError(f"{path} is damaged or was edited", "the file as it was built", "remove the folder and build the data again")
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under another name, on the disk, then renamed."""
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        sync(file)
-    os.replace(draft, path)
-
-
-def sync(file: Any) -> None:
-    """Nothing counts as written before the disk has it."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """A full disk, a folder one may not write to and their like are the user's to mend: OSError becomes UserError."""
-    try:
-        yield
-    except OSError as error:
-        remedy = "free some space or choose another folder, then run the same command again: what is finished is kept"
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}", "a folder that may be written to, with enough space", remedy) from error

@@ -44,7 +44,7 @@ def map_split(folder: Path, manifest: Manifest, split: str) -> Problems:
 
 
 def show(folder: Path, split: str, row: int) -> dict[str, Any]:
-    """One problem to look at: its `picture`, that of its `solution`, and what is known about it.
+    """One problem to look at: its `picture` beside its solution, and what is known about it.
 
     Raises UserError as `open_split` does, and for a row that is not there.
     """
@@ -63,6 +63,5 @@ def show(folder: Path, split: str, row: int) -> dict[str, Any]:
         "blanks": int(problems.scored[row].sum()),
         "difficulty": float(problems.difficulty[row]),
         "family": f"{int(problems.family[row]):016x}",
-        "picture": task.render(prompt_T, prompt_T),
-        "solution": task.render(prompt_T, target_T),
+        "picture": task.render(prompt_T, target_T),
     }

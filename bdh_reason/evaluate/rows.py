@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from bdh_reason.errors import UserError
+from bdh_reason.files import sync, writing
 
 SCHEMA = 1
 
@@ -62,14 +62,11 @@ class Row:
 def append(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a file in one write, so that a reader never sees half of one. Raises UserError where it cannot be written."""
     text = "".join(row.line() + "\n" for row in rows)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UserError(f"cannot write rows to {path}: {error.strerror or error}", "a writable file") from error
+            sync(file)
 
 
 def read(paths: Iterable[Path]) -> list[Row]:

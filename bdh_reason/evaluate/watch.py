@@ -5,7 +5,6 @@ Axes: T positions, S symbols.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -44,8 +43,7 @@ def play(task: str, options: Mapping[str, Any], puzzle: str, model: str | None, 
     else:
         for step, frame in frames:
             if step & (step - 1) == 0 or step == depth:
-                print(frame)
-    sys.stdout.flush()
+                console.print(Text.from_ansi(frame), soft_wrap=True)
 
 
 def _frames(task: Task, reasoner: Any, prompt_1T: np.ndarray, scored_1T: np.ndarray, depth: int) -> Iterator[tuple[int, str]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import contiguous_format
+from safetensors.torch import save as serialize
 
+from bdh_reason import files
 from bdh_reason.errors import UserError
 from bdh_reason.model import Model, State
 from bdh_reason.reason.loop import States
@@ -18,15 +18,12 @@ SCHEMA = 1
 
 
 def save(path: Path, states: States) -> None:
-    """Writes the states of all steps, at least one, under a temporary name and renames it, so that `path` is whole or not there."""
+    """Writes the states of all steps, at least one; the file is whole or not there. Raises UserError where it cannot be written."""
     header = {"schema": SCHEMA, "kind": states[0].kind, "position": states[0].position, "tensors": [len(state.tensors) for state in states]}
     tensors = {f"{step}.{place}": tensor.detach().cpu() for step, state in enumerate(states) for place, tensor in enumerate(state.tensors)}
-    draft = path.with_name(path.name + ".draft")
-    try:
-        save_file({name: tensor.clone(memory_format=contiguous_format) for name, tensor in tensors.items()}, draft, {"state": json.dumps(header)})
-        os.replace(draft, path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write a state to {path}: {error}", "a writable folder with enough space") from error
+    own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    with files.writing(path.parent):
+        files.replace(path, serialize(own, {"state": json.dumps(header)}))
 
 
 def load(path: Path, model: Model) -> States:

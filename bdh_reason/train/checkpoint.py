@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from bdh_reason import __version__
 from bdh_reason.errors import RunError, UserError
+from bdh_reason.files import replace, writing
 
 SCHEMA = 1
 
@@ -43,25 +43,14 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     weights = folder / f"{kind}-{card.step:07d}.safetensors"
     about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": hashlib.sha256(content).hexdigest(), **asdict(card)}
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(weights, content)
-        _replace(folder / f"{kind}.json", (json.dumps(about, indent=1) + "\n").encode())
+        replace(weights, content)
+        replace(folder / f"{kind}.json", (json.dumps(about, indent=1) + "\n").encode())
         for older in folder.glob(f"{kind}-*.safetensors"):
             if older != weights:
                 older.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write a checkpoint to {folder}: {error.strerror or error}", "a writable folder with enough space") from error
     return folder / f"{kind}.json"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -72,7 +61,7 @@ def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
         about = json.loads(path.read_bytes())
         schema, name, digest = about.pop("schema"), about.pop("weights"), about.pop("sha256")
         about.pop("package")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is damaged", "the file as training wrote it") from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "train again or use that version")

@@ -13,6 +13,7 @@ from bdh_reason.config import configure
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.reason.loop import Loop
 from bdh_reason.task import Board, Reading, Task, View
+from bdh_reason.train.initial import initial
 
 FOLDER = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
@@ -85,13 +86,14 @@ class Recipe(Section):
         module = discover.task_module(self.task.name)
         return module.Task(configure(module.Config, self.task.options, f"the options of task {self.task.name}"))
 
+    def model_options(self) -> Any:
+        """The model's own `Config`. Raises UserError for an unknown model or option."""
+        config = discover.model_module(self.model.name).Config
+        return configure(config, self.model.options, f"the options of model {self.model.name}")
+
     def build_model(self, board: Board) -> Any:
         """The model with fresh weights that depend on `seed` alone."""
-        from bdh_reason.train.initial import initial
-
-        module = discover.model_module(self.model.name)
-        options = configure(module.Config, self.model.options, f"the options of model {self.model.name}")
-        return initial(module.Model, options, board, self.seed, self.loop.feedback)
+        return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed, self.loop.feedback)
 
 
 def recipe_names() -> list[str]:
@@ -123,6 +125,7 @@ def parse(given: dict[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         raise _explain(error, where) from error
     recipe.build_task()
+    recipe.model_options()
     return recipe
 
 

@@ -19,6 +19,7 @@ from bdh_reason.errors import UserError, unknown
 from bdh_reason.task import Board, Problems, Reading, View
 
 from . import canonical, formats, generator, rating, render, rules, solver, symmetry
+from .bench import bench as bench
 from .shape import BLANK, Shape
 
 
