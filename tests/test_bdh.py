@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from bdh_reason.bdh import Config, Model
+from bdh_reason.bdh import Config, Model, graph
 from bdh_reason.bdh.attention import quadratic, rotary, within_groups
 from bdh_reason.errors import UserError
 from bdh_reason.train.initial import initial
@@ -103,6 +103,23 @@ def test_executions_agree_in_single_precision(form, positions):
     v_BtD = normal(0, 1, 300, 32)
     one, other = (step(replace(config, execution=execution), v_BtD, None, torch.float32) for execution in ("quadratic", "chunked"))
     same(one, other, 1e-4)
+
+
+@given(seeds, st.integers(1, 3), st.integers(1, 6), st.sampled_from(["alibi", "none"]))
+def test_the_normfree_form_is_the_graph_of_local_rules_and_rho_is_e_sigma(seed, layers, tokens, positions):
+    model = initial(Model, Config(d=3, n=6, heads=1, relations=False, form="normfree", layers=layers, positions=positions), LINE, seed).double()
+    Dx_DN, Dy_DN, E_ND = (weight[0].detach().numpy() for weight in (model.Dx_HDN, model.Dy_HDN, model.E_HND))
+    u = np.exp(-(2.0**-8)) if positions == "alibi" else 1.0
+    rules, sigma_LNN = graph.from_low_rank(Dx_DN.T, Dy_DN.T, E_ND.T, np.full(6, u)), graph.silence(6, layers)
+    y_tN, expected_tD = np.random.default_rng(seed).uniform(size=(tokens, 6)), []
+    for y_N in y_tN:
+        states = graph.token(rules, sigma_LNN, np.zeros(6), y_N)
+        sigma_LNN = states[-1].sigma_LNN
+        expected_tD.append(states[4 * layers - 1].Y_N @ E_ND)
+    v_1tD, state = model.step(torch.from_numpy(y_tN @ E_ND)[None], None, LINE, model.blank(1))
+    np.testing.assert_allclose(v_1tD[0].detach(), expected_tD, atol=1e-10)
+    for rho_ND, sigma_NN in zip((rho_BHND[0, 0] for rho_BHND in state.tensors), sigma_LNN):
+        np.testing.assert_allclose(rho_ND.detach(), u * sigma_NN.T @ E_ND, atol=1e-10)
 
 
 def test_the_faster_execution_is_chosen_and_can_be_forced():
