@@ -46,9 +46,9 @@ Execution = Literal["auto", "quadratic", "chunked"]
 class Config:
     """d width, n neurons in all heads; `relations` binds heads to the board's relations, `coordinates` adds learned row, column … embeddings.
 
-    A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. For sequences: `positions`;
-    strict: a token does not see itself; execution: all pairs at once, or in windows with a state (auto: windows above 4 d tokens);
-    through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2).
+    A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. execution: from token to token, or
+    through a state, of which a sequence has one for each window (auto: above 4 d tokens). For sequences: `positions`; strict: a token does not see
+    itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2).
     """
 
     d: int = 32
@@ -115,10 +115,12 @@ class Model(model.Model):
         return torch.cat(read, 1), state and State(state.kind, position, rhos)
 
     def window(self, tokens: int, board: Board) -> int:
-        """How many of `tokens` tokens are read at once: all, or d, where the cost in pairs is about that of the state (d keys to each of its rows)."""
-        execution, d = self.config.execution, self.config.d
-        whole = board.reading == "grid" or execution == "quadratic" or (execution == "auto" and tokens <= 4 * d)
-        return max(tokens, 1) if whole else d
+        """How many of `tokens` tokens are read at once: all, or d of them, as many keys as the state has columns."""
+        return self.config.d if board.reading == "sequence" and self._by_state(tokens) else max(tokens, 1)
+
+    def _by_state(self, tokens: int) -> bool:
+        """Whether attention goes through a state of n rows of d and not from token to token: cheaper from 2 d tokens on, faster from about 4 d."""
+        return self.config.execution == "chunked" or (self.config.execution == "auto" and tokens > 4 * self.config.d)
 
     def _layers(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, rhos: tuple[Any, ...], position: int) -> tuple[Tensor, tuple[Any, ...]]:
         """All layers over tokens that are read at once, and their rho after them; without a rho the text begins here and nothing is kept.
@@ -161,8 +163,8 @@ class Model(model.Model):
     def _look(self, q_HBtN: Tensor, v_HBtD: Tensor, board: Board) -> Tensor:
         """The read-out a on a grid: each head inside its relation, or every token sees every other and itself."""
         if not self.config.relations:
-            wide = q_HBtN.shape[2] > 4 * self.config.d
-            return attention.everywhere(q_HBtN, q_HBtN, v_HBtD) if wide else attention.quadratic(q_HBtN, q_HBtN, v_HBtD, None)
+            by_state = self._by_state(q_HBtN.shape[2])
+            return attention.everywhere(q_HBtN, q_HBtN, v_HBtD) if by_state else attention.quadratic(q_HBtN, q_HBtN, v_HBtD, None)
         if board.groups_RGk is not None:
             return attention.within_groups(q_HBtN, v_HBtD, board.groups_RGk.shape[2])
         return attention.quadratic(q_HBtN, q_HBtN, v_HBtD, model.head_mask(board, self.config.heads, v_HBtD.device)[:, None])
@@ -193,7 +195,7 @@ class Model(model.Model):
         config, tokens = self.config, board.tokens
         size, pair, synapses = self.window(tokens, board), config.n + config.heads * config.d, 2 * config.n * config.d
         parts = [min(size, tokens - start) for start in range(0, tokens, size)]
-        if len(parts) > 1 or (board.reading == "grid" and not config.relations and tokens > 4 * config.d):
+        if len(parts) > 1 or (board.reading == "grid" and not config.relations and self._by_state(tokens)):
             attending = tokens * synapses + sum(part**2 for part in parts if 1 < part < tokens) * pair
         else:
             attending = tokens * pair * (board.groups_RGk.shape[2] if config.relations and board.groups_RGk is not None else tokens)
