@@ -19,7 +19,9 @@ NAMES = {"embed.weight": "token_VD", "lm_head": "readout_DV", "encoder": "Dx_HDN
 
 
 def from_released_state_dict(state_dict: Mapping[str, Tensor], n_head: int, n_layer: int) -> Model:
-    """The model with these weights; one step without feedback and injection is the released code's whole pass of `n_layer` layers.
+    """The model with these weights. One step without feedback and injection is the released code's whole pass of `n_layer` layers:
+
+        next(Reasoner(model, TEXT, Loop(feedback=False, inject=False)).think(tokens, 1))  # its logits
 
     Raises UserError where a tensor is missing, too many, or of a shape that does not go with the others.
     """
