@@ -8,6 +8,7 @@ Axes: B batch, t tokens, D width, H heads, K width of a head, F width of the fee
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from torch.nn.functional import silu
 
 from bdh_reason import model
 from bdh_reason.errors import UserError
+from bdh_reason.model import State
 from bdh_reason.task import Board
+
+Cache = tuple[Tensor, Tensor, Tensor]  # of one block: which tokens are remembered, bool [B, t], and all keys and values [B, H, t, K]
 
 
 @dataclass(frozen=True)
@@ -50,27 +54,43 @@ class Block(nn.Module):
         self.gate_up_D2F = nn.Parameter(torch.randn(d, 2 * hidden) * d**-0.5)
         self.down_FD = nn.Parameter(torch.randn(hidden, d) * hidden**-0.5)
 
-    def forward(self, v_BtD: Tensor, board: Board) -> Tensor:
-        """[B, t, D] -> [B, t, D]."""
-        qkv_BtD = (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
-        q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], self.config.heads, -1).permute(2, 0, 1, 3) for part in qkv_BtD)
-        a_HBtK = self._attend(q_HBtK, k_HBtK, v_HBtK, board)
+    def forward(self, v_BtD: Tensor, board: Board, cache: Cache | None) -> tuple[Tensor, Cache | None]:
+        """[B, t, D] -> [B, t, D], and the cache with these tokens in it where one was given."""
+        config, qkv_BtD = self.config, (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
+        q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], config.heads, config.d // config.heads).permute(2, 0, 1, 3) for part in qkv_BtD)
+        if board.reading == "sequence":
+            a_HBtK, cache = recall(q_HBtK, k_HBtK, v_HBtK, cache)
+        else:
+            a_HBtK = self._look(q_HBtK, k_HBtK, v_HBtK, board)
         v_BtD = v_BtD + a_HBtK.permute(1, 2, 0, 3).flatten(2) @ self.out_DD
         gate_BtF, up_BtF = (self.hidden_norm(v_BtD) @ self.gate_up_D2F).chunk(2, -1)
-        return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD
+        return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD, cache
 
-    def _attend(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board) -> Tensor:
-        tokens, device = q_HBtK.shape[2], q_HBtK.device
+    def _look(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board) -> Tensor:
+        """Attention on a grid: each head inside its relation, or every token sees every other."""
+        device = q_HBtK.device
         if self.config.relations and board.groups_RGk is not None:
             order_Ht, inverse_Ht = model.head_order(board, self.config.heads, device)
             shape = (*q_HBtK.shape[:2], *board.groups_RGk.shape[1:], -1)
             q_HBGkK, k_HBGkK, v_HBGkK = (model.reorder_heads(part, order_Ht).view(shape) for part in (q_HBtK, k_HBtK, v_HBtK))
             return model.reorder_heads(softmax_attention(q_HBGkK, k_HBGkK, v_HBGkK, None).flatten(2, 3), inverse_Ht)
-        if board.reading == "sequence":
-            seen_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril()
-            return softmax_attention(rotary(q_HBtK), rotary(k_HBtK), v_HBtK, seen_tt)
         mask = model.head_mask(board, self.config.heads, device)[:, None] if self.config.relations else None
         return softmax_attention(q_HBtK, k_HBtK, v_HBtK, mask)
+
+
+def recall(q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, cache: Cache | None) -> tuple[Tensor, Cache | None]:
+    """Causal attention to the tokens at hand and to those in the cache."""
+    _, batch, tokens, _ = q_HBtK.shape
+    position = cache[0].shape[1] if cache else 0
+    q_HBtK, k_HBtK = rotary(q_HBtK, position), rotary(k_HBtK, position)
+    seen_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=q_HBtK.device).tril()
+    if cache is None:
+        return softmax_attention(q_HBtK, k_HBtK, v_HBtK, seen_tt), None
+    known_BT, k_BHTK, v_BHTK = cache
+    seen_BtT = torch.cat([known_BT[:, None].expand(-1, tokens, -1), seen_tt.expand(batch, -1, -1)], 2)
+    known_BT = torch.cat([known_BT, known_BT.new_ones(batch, tokens)], 1)
+    k_BHTK, v_BHTK = torch.cat([k_BHTK, k_HBtK.transpose(0, 1)], 2), torch.cat([v_BHTK, v_HBtK.transpose(0, 1)], 2)
+    return softmax_attention(q_HBtK, k_BHTK.transpose(0, 1), v_BHTK.transpose(0, 1), seen_BtT), (known_BT, k_BHTK, v_BHTK)
 
 
 def softmax_attention(q_tK: Tensor, k_tK: Tensor, v_tK: Tensor, seen_tt: Tensor | None) -> Tensor:
@@ -81,11 +101,11 @@ def softmax_attention(q_tK: Tensor, k_tK: Tensor, v_tK: Tensor, seen_tt: Tensor 
     return scores_tt.softmax(-1) @ v_tK
 
 
-def rotary(q_tK: Tensor) -> Tensor:
-    """Turns the pair (i, i + K/2) by position · 10,000^(-2i/K) (RoFormer, Eq. 34, in the half-split layout)."""
+def rotary(q_tK: Tensor, position: int = 0) -> Tensor:
+    """Turns the pair (i, i + K/2) by position · 10,000^(-2i/K) (RoFormer, Eq. 34, in the half-split layout), from the first token's `position` on."""
     tokens, width = q_tK.shape[-2:]
     speed_K = 10_000.0 ** (-torch.arange(0, width, 2, device=q_tK.device) / width)
-    phase_tK = torch.arange(tokens, device=q_tK.device)[:, None] * speed_K
+    phase_tK = torch.arange(position, position + tokens, device=q_tK.device)[:, None] * speed_K
     cos_tK, sin_tK = phase_tK.cos().to(q_tK.dtype), phase_tK.sin().to(q_tK.dtype)
     first_tK, second_tK = q_tK.chunk(2, -1)
     return torch.cat([first_tK * cos_tK - second_tK * sin_tK, first_tK * sin_tK + second_tK * cos_tK], -1)
@@ -96,17 +116,27 @@ class Model(model.Model):
 
     name = "transformer"
 
-    def __init__(self, config: Config, board: Board) -> None:
-        super().__init__(config, board)
+    def __init__(self, config: Config, board: Board, feedback: bool = True) -> None:
+        super().__init__(config, board, feedback)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.d)
 
-    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board) -> Tensor:
+    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         if v0_BtD is not None:
             v_BtD = v_BtD + v0_BtD
-        for block in self.blocks:
-            v_BtD = block(v_BtD, board)
-        return self.norm(v_BtD)
+        memory: list[Tensor] = []
+        caches = zip(*[iter(state.tensors)] * 3) if state else repeat(None)
+        for block, cache in zip(self.blocks, caches):
+            v_BtD, cache = block(v_BtD, board, cache)
+            memory.extend(cache or ())
+        return self.norm(v_BtD), state and State(state.kind, state.position + v_BtD.shape[1], tuple(memory))
+
+    def blank(self, batch: int) -> State:
+        """An empty cache of keys and values for each block."""
+        config = self.config
+        none_BH0K = self.token_VD.new_zeros(batch, config.heads, 0, config.d // config.heads)
+        known_B0 = torch.zeros(batch, 0, dtype=torch.bool, device=none_BH0K.device)
+        return State(self.kind(), 0, (known_B0, none_BH0K, none_BH0K) * config.layers)
 
     def step_flops(self, board: Board) -> int:
         tokens, config = board.tokens, self.config

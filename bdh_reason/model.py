@@ -7,6 +7,7 @@ The depth is an argument of `reason.loop`, never of a model: the same weights ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -17,24 +18,45 @@ from bdh_reason.errors import UserError
 from bdh_reason.task import Board
 
 
+@dataclass(frozen=True)
+class State:
+    """What one latent step keeps of a text after `position` tokens; `kind` says which models can go on from it.
+
+    The first axis of every tensor is the batch, and zeros remember nothing.
+    """
+
+    kind: dict[str, Any]
+    position: int
+    tensors: tuple[Tensor, ...]
+
+    def detach(self) -> State:
+        """The same without its past: gradients stop here (truncated backpropagation through time)."""
+        return replace(self, tensors=tuple(tensor.detach() for tensor in self.tensors))
+
+    def forget(self, ended_B: Tensor) -> State:
+        """A state in which the texts that `ended`, bool [B], start anew; positions are relative, so they go on counting."""
+        return replace(self, tensors=tuple(tensor.masked_fill(ended_B.view(-1, *[1] * (tensor.ndim - 1)), 0) for tensor in self.tensors))
+
+
 class Model(nn.Module, ABC):
     """The contract of a model, and the three maps that are the same for all of them: embedding, readout, feedback.
 
     A model module exports `Config` (a frozen dataclass with at least `d`, `relations`, `coordinates` and, to bind heads, `heads`) and
-    `Model(config, board)`; only the board's vocabulary and, with learned coordinates, its size are built into the weights.
+    `Model(config, board, feedback)`; only the board's vocabulary and, with learned coordinates, its size are built into the weights.
+    A loop without feedback needs no table for it: `feedback=False` leaves it out.
     `tests/test_every_model.py` holds each one to this, with the small configurations in the module's `EXAMPLES` or else the default one.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, config: Any, board: Board) -> None:
+    def __init__(self, config: Any, board: Board, feedback: bool = True) -> None:
         super().__init__()
         tokens, logits = board.vocabulary
         self.config = config
         self.vocabulary = board.vocabulary
         self.token_VD = nn.Parameter(torch.randn(tokens, config.d) * 0.5)
         self.readout_DV = nn.Parameter(torch.randn(config.d, logits) * 0.02)
-        self.feedback_VD = nn.Parameter(torch.randn(logits, config.d) * 0.02)
+        self.feedback_VD = nn.Parameter(torch.randn(logits, config.d) * 0.02) if feedback else None
         sizes = coordinate_sizes(board) if config.coordinates else []
         self.coordinate_CD = nn.ParameterList(torch.randn(size, config.d) * 0.5 for size in sizes)
         self.check(board)
@@ -52,7 +74,10 @@ class Model(nn.Module, ABC):
             raise UserError(f"{self.config.heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
 
     def embed(self, tokens_Bt: Tensor, board: Board) -> Tensor:
-        """Tokens int64 [B, t] -> v0 [B, t, D]."""
+        """Tokens int64 [B, t] -> v0 [B, t, D]. Raises UserError for a token outside the vocabulary."""
+        outside_Bt = (tokens_Bt < 0) | (tokens_Bt >= len(self.token_VD))
+        if outside_Bt.any():
+            raise UserError(f"token {tokens_Bt[outside_Bt][0]}", f"0 to {len(self.token_VD) - 1}, the {len(self.token_VD)} tokens of the vocabulary")
         v0_BtD = self.token_VD[tokens_Bt]
         if self.coordinate_CD:
             where_tK = torch.as_tensor(board.coordinates_TK, dtype=torch.int64, device=v0_BtD.device)
@@ -64,14 +89,36 @@ class Model(nn.Module, ABC):
         return v_BtD @ self.readout_DV
 
     def feed(self, belief_BTS: Tensor, board: Board) -> Tensor:
-        """A reply's probabilities [B, T, S] -> what they add to the residual stream [B, t, D]."""
+        """A reply's probabilities [B, T, S] -> what they add to the residual stream [B, t, D]. Raises UserError where the model has no feedback."""
+        if self.feedback_VD is None:
+            raise UserError("a loop with feedback for a model without it", "feedback=false, or a model trained with feedback")
         if board.view == "candidates":
             return belief_BTS.reshape(len(belief_BTS), -1, 1) * self.feedback_VD
         return belief_BTS @ self.feedback_VD[list(board.symbols)]
 
     @abstractmethod
-    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board) -> Tensor:
-        """One latent step: v [B, t, D] -> v [B, t, D]; v0 (the embedding) is injected again where it is given."""
+    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
+        """One latent step: v [B, t, D] -> v [B, t, D]; v0 (the embedding) is injected again where it is given.
+
+        `state` is what this step keeps of the text before these tokens, and the one returned includes them. None: the text begins here and is not kept.
+        """
+
+    @abstractmethod
+    def blank(self, batch: int) -> State:
+        """The state of one latent step before the first token of `batch` texts."""
+
+    def kind(self) -> dict[str, Any]:
+        """What a state must have in common with the model that goes on from it."""
+        return {"model": self.name, "dtype": str(self.token_VD.dtype).removeprefix("torch."), **asdict(self.config)}
+
+    def admit(self, state: State, batch: int) -> None:
+        """Raises UserError for a state of another kind of model or of another batch."""
+        ours, theirs = self.kind(), state.kind
+        if differ := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
+            given, allowed = (", ".join(f"{key} = {kind.get(key)}" for key in differ) for kind in (theirs, ours))
+            raise UserError(f"a state of a model with {given}", allowed)
+        if wrong := [len(tensor) for tensor in state.tensors if len(tensor) != batch]:
+            raise UserError(f"a state of {wrong[0]} texts", f"{batch}, as many as are read on")
 
     @abstractmethod
     def step_flops(self, board: Board) -> int:

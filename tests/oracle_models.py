@@ -1,11 +1,17 @@
-"""BDH and the transformer once more, in float64 numpy, one token and one head at a time: written from the equations, slow and obvious.
+"""BDH and the transformer once more, in float64, one token and one head at a time: written from the equations, slow and obvious.
+
+BDH is written in torch, so that its gradients are an oracle too; the transformer in numpy.
 
 `sees[h][i]` lists the tokens that token i attends to in head h. Axes: t tokens, D width, H heads, N neurons of a head, K width of a head.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
+from torch.nn.functional import layer_norm as torch_layer_norm
 
 from bdh_reason.task import Board
 
@@ -25,19 +31,18 @@ def sees(board: Board, heads: int, bound: bool, itself: bool) -> Sees:
     return [[[j for j in groups[h % board.relations][i] if itself or j != i] for i in tokens] for h in range(heads)]
 
 
-def layer_norm(v_D: np.ndarray) -> np.ndarray:
-    return (v_D - v_D.mean()) / np.sqrt(v_D.var() + 1e-5)
+def layer_norm(v_D: torch.Tensor) -> torch.Tensor:
+    return (v_D - v_D.mean()) / torch.sqrt(((v_D - v_D.mean()) ** 2).mean() + 1e-5)
 
 
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def turn_neighbours(x_N: np.ndarray, position: int) -> np.ndarray:
-    """BDH's rotary positions: neurons 2i and 2i+1 are one complex number, turned by position · 2^(-16 · 2i / N)."""
-    size = len(x_N)
-    pairs = [complex(x_N[2 * i], x_N[2 * i + 1]) * np.exp(1j * position * 2.0 ** (-16 * 2 * i / size)) for i in range(size // 2)]
-    return np.array([part for pair in pairs for part in (pair.real, pair.imag)])
+def turn_neighbours(x_N: torch.Tensor, position: int) -> torch.Tensor:
+    """BDH's rotary positions: neurons 2i and 2i+1 are the two parts of a complex number, turned by position · 2^(-16 · 2i / N)."""
+    turned = []
+    for i in range(0, len(x_N), 2):
+        angle = position * 2.0 ** (-16 * i / len(x_N))
+        turned.append(x_N[i] * math.cos(angle) - x_N[i + 1] * math.sin(angle))
+        turned.append(x_N[i] * math.sin(angle) + x_N[i + 1] * math.cos(angle))
+    return torch.stack(turned)
 
 
 def turn_halves(q_K: np.ndarray, position: int) -> np.ndarray:
@@ -47,18 +52,56 @@ def turn_halves(q_K: np.ndarray, position: int) -> np.ndarray:
     return np.array([pair.real for pair in pairs] + [pair.imag for pair in pairs])
 
 
-def bdh_step(weights: dict[str, np.ndarray], v_tD: np.ndarray, v0_tD: np.ndarray | None, seen: Sees, sequence: bool) -> np.ndarray:
-    """x = relu(v Dx); a_i = sum of (x_i · x_j) v_j; y = relu(LN(a) Dy) * x; v <- LN(v + LN(sum of y E) + v0)."""
-    Dx_HDN, Dy_HDN, E_HND = (weights[name] for name in ("Dx_HDN", "Dy_HDN", "E_HND"))
-    update_tD = np.zeros_like(v_tD)
-    for h in range(len(Dx_HDN)):
-        x_tN = [relu(v_D @ Dx_HDN[h]) for v_D in v_tD]
-        key_tN = [turn_neighbours(x_N, place) if sequence else x_N for place, x_N in enumerate(x_tN)]
-        for i, x_N in enumerate(x_tN):
-            a_D = sum((key_tN[i] @ key_tN[j] * v_tD[j] for j in seen[h][i]), np.zeros(v_tD.shape[1]))
-            update_tD[i] += (relu(layer_norm(a_D) @ Dy_HDN[h]) * x_N) @ E_HND[h]
-    injected_tD = np.zeros_like(v_tD) if v0_tD is None else v0_tD
-    return np.stack([layer_norm(v_D + layer_norm(update_D) + v0_D) for v_D, update_D, v0_D in zip(v_tD, update_tD, injected_tD)])
+def bdh_score(config, h: int, q_N: torch.Tensor, k_N: torch.Tensor, i: int, j: int, sequence: bool) -> torch.Tensor:
+    """q_i · k_j: both turned by their places, divided by sqrt N, damped by exp(-distance · 2^(-8 (h + 1) / H)), as the configuration says."""
+    if sequence and "rotary" in config.positions:
+        q_N, k_N = turn_neighbours(q_N, i), turn_neighbours(k_N, j)
+    damping = math.exp(-(i - j) * 2 ** (-8 * (h + 1) / config.heads)) if sequence and "alibi" in config.positions else 1.0
+    return q_N @ k_N * damping / (math.sqrt(len(q_N)) if config.scaled else 1.0)
+
+
+def bdh_step(weights, config, v_tD: torch.Tensor, v0_tD: torch.Tensor | None, seen: Sees, sequence: bool) -> torch.Tensor:
+    """Each layer: x = relu(v Dx); a_i = sum of score(x_i, x_j) v_j; y = relu(LN(a) Dy) * x; released: v <- LN(v + LN(sum of y E) + v0).
+
+    Paper: x = x of the layer before + relu(v Dx), v <- LN(sum of y E + v0). Normfree: the same without LN.
+    """
+    norm = (lambda v_D: v_D) if config.form == "normfree" else layer_norm
+    v, v0, tokens = list(v_tD), [0] * len(v_tD) if v0_tD is None else list(v0_tD), range(len(v_tD))
+    x = {(h, i): 0 for h in range(config.heads) for i in tokens}
+    for layer in range(config.layers):
+        update = [torch.zeros_like(v_D) for v_D in v]
+        for h in range(config.heads):
+            Dx_DN, Dy_DN, E_ND = (weights[name][h if config.shared else layer * config.heads + h] for name in ("Dx_HDN", "Dy_HDN", "E_HND"))
+            for i in tokens:
+                x[h, i] = (v[i] @ Dx_DN).relu() + (0 if config.form == "released" else x[h, i])
+            for i in tokens:
+                a_D = sum((bdh_score(config, h, x[h, i], x[h, j], i, j, sequence) * v[j] for j in seen[h][i]), torch.zeros_like(v[i]))
+                update[i] = update[i] + ((norm(a_D) @ Dy_DN).relu() * x[h, i]) @ E_ND
+        v = [norm((v[i] + layer_norm(update[i]) if config.form == "released" else update[i]) + v0[i]) for i in tokens]
+    return torch.stack(v) if v else v_tD
+
+
+def released_logits(state_dict, n_head: int, n_layer: int, tokens_Bt: torch.Tensor) -> torch.Tensor:
+    """The released code's pass, operation by operation, without dropout (facts: LN after the embedding, strict mask, v as value, rotary on x alone)."""
+    encoder, encoder_v, decoder = (state_dict[name] for name in ("encoder", "encoder_v", "decoder"))
+    (_, d, neurons), tokens = encoder.shape, tokens_Bt.shape[1]
+
+    def norm(v):
+        return torch_layer_norm(v, (d,))
+
+    cycles = torch.tensor([65536 ** (-2 * (place // 2) / neurons) / (2 * math.pi) for place in range(neurons)])
+    phase = (torch.arange(tokens).float()[:, None] * cycles) % 1 * 2 * math.pi
+    v = norm(state_dict["embed.weight"][tokens_Bt])[:, None]
+    for _ in range(n_layer):
+        x = torch.relu(v @ encoder)
+        turned = torch.empty_like(x)
+        turned[..., 0::2], turned[..., 1::2] = -x[..., 1::2], x[..., 0::2]
+        key = x * phase.cos() + turned * phase.sin()
+        a = torch.tril(key @ key.transpose(2, 3), diagonal=-1) @ v
+        y = torch.relu(norm(a) @ encoder_v) * x
+        merged = y.transpose(1, 2).reshape(len(tokens_Bt), 1, tokens, n_head * neurons)
+        v = norm(v + norm(merged @ decoder))
+    return v[:, 0] @ state_dict["lm_head"]
 
 
 def rms_norm(v_D: np.ndarray, weight_D: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def test_without_feedback_and_injection_the_loop_is_the_plain_recurrence(kind):
     thinker, board = reasoner(kind, feedback=False, inject=False), BOARDS[kind]
     v_BtD = layer_norm(thinker.model.embed(some(kind), board), (EXAMPLES[0].d,))
     for reply_BTS in thinker.think(some(kind), 4):
-        v_BtD = thinker.model.step(v_BtD, None, board)
+        v_BtD = thinker.model.step(v_BtD, None, board, None)[0]
         assert torch.equal(reply_BTS, board.collapse(thinker.model.readout(v_BtD)))
 
 
@@ -52,14 +52,14 @@ def test_feedback_and_injection_enter_before_each_step(kind):
     model = thinker.model
     v0_BtD = model.embed(some(kind), board)
     first, second = thinker.think(some(kind), 2)
-    v_BtD = model.step(layer_norm(v0_BtD, (EXAMPLES[0].d,)), v0_BtD, board)
+    v_BtD = model.step(layer_norm(v0_BtD, (EXAMPLES[0].d,)), v0_BtD, board, None)[0]
     assert torch.equal(first, board.collapse(model.readout(v_BtD)))
     fed_BtD = torch.zeros_like(v_BtD)
     for position in range(board.positions):
         for place, (symbol, belief_B) in enumerate(zip(board.symbols, first.softmax(-1)[:, position].T)):
             token, row = (position * len(board.symbols) + place, 0) if board.view == "candidates" else (position, symbol)
             fed_BtD[:, token] += belief_B[:, None] * model.feedback_VD[row]
-    v_BtD = model.step(v_BtD + fed_BtD, v0_BtD, board)
+    v_BtD = model.step(v_BtD + fed_BtD, v0_BtD, board, None)[0]
     torch.testing.assert_close(second, board.collapse(model.readout(v_BtD)), rtol=0, atol=1e-12)
 
 

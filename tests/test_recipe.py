@@ -68,3 +68,10 @@ def test_the_plan_of_a_billion_parameters_counts_them_without_building_them():
     text = plan(load("sudoku-1b", {}))
     assert "1,001,155,584" in text
     assert "8 GPU" in text
+
+
+def test_a_loop_without_feedback_trains_no_table_for_it():
+    fed, unfed = (load(SMALL, {"loop": {"feedback": feedback}}) for feedback in (True, False))
+    board = fed.build_task().board("candidates", "grid")
+    assert fed.build_model(board).feedback_VD is not None
+    assert unfed.build_model(board).feedback_VD is None

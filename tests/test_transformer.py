@@ -28,7 +28,7 @@ def test_a_step_is_the_equations(kind, inject, bound):
     for number, norm in enumerate(weight for name, weight in model.named_parameters() if name.endswith("norm.weight")):
         norm.data += 0.1 * normal(number, 24)
     v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, 24)
-    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board).detach().numpy()
+    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
     weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
     seen, sequence = oracle_models.sees(board, 12, bound, itself=True), board.reading == "sequence"
     for row in range(2):

@@ -1,7 +1,10 @@
-"""BDH-GPU, released form, quadratic execution (arXiv 2509.26507; Eq. 4 as the released code places its residual and norms).
+"""BDH-GPU in its three forms (arXiv 2509.26507). One layer, for every head h and token i:
 
     x = relu(v Dx)                      a_h = sum over j of (x_h,i · x_h,j) v_j        linear attention, q = k
     y = relu(LN(a) Dy) * x              v <- LN(v + LN(y E) + v0)                      v0 = embedding, where the loop injects it
+
+That is the form `released`: the residual stream is v. In the form `paper` (Eq. 4 and 8) it is x: x <- x + relu(v Dx) from layer to layer of a step,
+from zero, and v <- LN(y E + v0). `normfree` (Eq. 7) is `paper` without any LN.
 
 | paper | here | maps | the released code calls it |
 |---|---|---|---|
@@ -11,6 +14,7 @@
 | x, y | x_HBtN, y_HBtN | sparse, non-negative neuron activity | x_sparse, xy_sparse |
 | a* | a_HBtD | attention read-out | yKV |
 | v* | v_BtD | residual stream | x |
+| rho | rho_BHND | synapses, one state for each layer | – |
 
 One copy of Dx, Dy, E serves every step. Reading "sequence" masks strictly (a token never attends to itself) and turns x by its position;
 reading "grid" has no mask, except that heads may be bound to the board's relations: that is the paper's synapse graph G_s, given by the task.
@@ -20,35 +24,63 @@ Axes: B batch, t tokens, D width d, H heads, N neurons of a head (n = H·N).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh.attention import quadratic, rotary, within_groups
-from bdh_reason.errors import UserError
+from bdh_reason.bdh import attention, room
+from bdh_reason.errors import UserError, unknown
+from bdh_reason.model import State
 from bdh_reason.task import Board
+
+Form = Literal["released", "paper", "normfree"]
+Positions = Literal["rotary", "alibi", "rotary+alibi", "none"]
+Execution = Literal["auto", "quadratic", "chunked"]
 
 
 @dataclass(frozen=True)
 class Config:
-    """d width, n neurons in all heads; `relations` binds heads to the board's relations, `coordinates` adds learned row, column … embeddings."""
+    """d width, n neurons in all heads; `relations` binds heads to the board's relations, `coordinates` adds learned row, column … embeddings.
+
+    A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. execution: from token to token, or
+    through a state, of which a sequence has one for each window (auto: above 4 d tokens). For sequences: `positions`; strict: a token does not see
+    itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2).
+    """
 
     d: int = 32
     n: int = 256
     heads: int = 4
     relations: bool = True
     coordinates: bool = False
+    form: Form = "released"
+    layers: int = 1
+    shared: bool = True
+    positions: Positions = "rotary"
+    scaled: bool = False
+    strict: bool = True
+    execution: Execution = "auto"
+    through_time: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.d, self.n, self.heads) < 1 or self.n % self.heads:
-            raise UserError(f"n = {self.n} neurons in {self.heads} heads, d = {self.d}", "positive sizes, n divisible by heads")
-        if self.n // self.heads % 2:
+        if min(self.d, self.n, self.heads, self.layers) < 1 or self.n % self.heads:
+            raise UserError(f"d = {self.d}, n = {self.n} neurons in {self.heads} heads, {self.layers} layers", "positive sizes, n a multiple of the heads")
+        for option, names in (("form", Form), ("positions", Positions), ("execution", Execution)):
+            if (given := getattr(self, option)) not in get_args(names):
+                raise unknown(option, given, get_args(names))
+        if "rotary" in self.positions and self.n // self.heads % 2:
             raise UserError(f"{self.n // self.heads} neurons in a head", "an even number: rotary positions turn pairs of neurons")
 
 
-EXAMPLES = (Config(d=12, n=48, heads=12), Config(d=12, n=48, heads=12, coordinates=True))
+EXAMPLES = (
+    Config(d=12, n=48, heads=12),
+    Config(d=12, n=48, heads=12, coordinates=True),
+    Config(d=12, n=48, heads=12, form="paper", layers=2, positions="rotary+alibi", scaled=True),
+    Config(d=12, n=36, heads=12, layers=2, shared=False, positions="alibi", execution="chunked"),
+)
 
 
 def norm(v: Tensor) -> Tensor:
@@ -57,54 +89,117 @@ def norm(v: Tensor) -> Tensor:
 
 
 class Model(model.Model):
-    """BDH on the contract of `bdh_reason.model`."""
+    """BDH on the contract of `bdh_reason.model`. Without shared weights, Dx, Dy and E hold the heads of all layers, one layer after another."""
 
     name = "bdh"
 
-    def __init__(self, config: Config, board: Board) -> None:
-        super().__init__(config, board)
-        heads, neurons = config.heads, config.n // config.heads
+    def __init__(self, config: Config, board: Board, feedback: bool = True) -> None:
+        super().__init__(config, board, feedback)
+        heads, neurons = config.heads * (1 if config.shared else config.layers), config.n // config.heads
         self.Dx_HDN = nn.Parameter(torch.randn(heads, config.d, neurons) * config.d**-0.5)
         self.Dy_HDN = nn.Parameter(torch.randn(heads, config.d, neurons) * config.d**-0.5)
         self.E_HND = nn.Parameter(torch.randn(heads, neurons, config.d) * config.n**-0.5)
 
-    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board) -> Tensor:
-        bound = self.config.relations and board.groups_RGk is not None
-        update_BtD = self._bound(v_BtD, board) if bound else self._free(v_BtD, board)
-        v_BtD = v_BtD + norm(update_BtD)
-        return norm(v_BtD if v0_BtD is None else v_BtD + v0_BtD)
-
-    def _bound(self, v_BtD: Tensor, board: Board) -> Tensor:
-        """Y E with each head inside the groups of its relation. Only d-wide tensors are regrouped; everything n-wide stays contiguous."""
-        order_Ht, inverse_Ht = model.head_order(board, self.config.heads, v_BtD.device)
-        v_HBtD = model.gather_heads(v_BtD, order_Ht)
-        x_HBtN = (v_HBtD.flatten(1, 2) @ self.Dx_HDN).relu().view(*v_HBtD.shape[:3], -1)
-        a_HBtD = within_groups(x_HBtN, v_HBtD, board.groups_RGk.shape[2])  # type: ignore[union-attr]
-        return model.reorder_heads(self._gate(x_HBtN, a_HBtD), inverse_Ht).sum(0)
-
-    def _free(self, v_BtD: Tensor, board: Board) -> Tensor:
-        """Y E with every token in reach, or those that the reading or the relations allow."""
-        tokens = v_BtD.shape[1]
-        x_HBtN = (v_BtD @ self.Dx_HDN[:, None]).relu()
+    def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
+        size = self.window(v_BtD.shape[1], board)
         if board.reading == "sequence":
-            earlier_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=v_BtD.device).tril(-1)
-            a_HBtD = quadratic(rotary(x_HBtN), v_BtD, earlier_tt)
-        elif self.config.relations:
-            a_HBtD = quadratic(x_HBtN, v_BtD, model.head_mask(board, self.config.heads, v_BtD.device)[:, None])
-        else:
-            a_HBtD = quadratic(x_HBtN, v_BtD, None)
-        return self._gate(x_HBtN, a_HBtD).sum(0)
+            room.check(self.config, v_BtD, size)
+        if state is None and size >= v_BtD.shape[1]:
+            return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
+        before, read = state or self.blank(len(v_BtD)), []
+        rhos, position = before.tensors, before.position
+        for part_BtD, part0_BtD in zip(torch.split(v_BtD, size, 1), repeat(None) if v0_BtD is None else torch.split(v0_BtD, size, 1)):
+            part_BtD, rhos = self._layers(part_BtD, part0_BtD, board, rhos, position)
+            position += part_BtD.shape[1]
+            read.append(part_BtD)
+        return torch.cat(read, 1), state and State(state.kind, position, rhos)
 
-    def _gate(self, x_HBtN: Tensor, a_HBtD: Tensor) -> Tensor:
+    def window(self, tokens: int, board: Board) -> int:
+        """How many of `tokens` tokens are read at once: all, or d of them, as many keys as the state has columns."""
+        return self.config.d if board.reading == "sequence" and self._by_state(tokens) else max(tokens, 1)
+
+    def _by_state(self, tokens: int) -> bool:
+        """Whether attention goes through a state of n rows of d and not from token to token: cheaper from 2 d tokens on, faster from about 4 d."""
+        return self.config.execution == "chunked" or (self.config.execution == "auto" and tokens > 4 * self.config.d)
+
+    def _layers(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, rhos: tuple[Any, ...], position: int) -> tuple[Tensor, tuple[Any, ...]]:
+        """All layers over tokens that are read at once, and their rho after them; without a rho the text begins here and nothing is kept.
+
+        Of bound heads only d-wide tensors are regrouped; everything n-wide stays contiguous.
+        """
+        config, x_HBtN, written = self.config, None, []
+        bound = config.relations and board.groups_RGk is not None
+        order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
+        for (Dx_HDN, Dy_HDN, E_HND), rho_BHND in zip(self._weights(), rhos):
+            v_HBtD = v_BtD[None] if order_Ht is None else model.gather_heads(v_BtD, order_Ht)
+            new_HBtN = (v_HBtD.flatten(1, 2) @ Dx_HDN).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
+            x_HBtN = new_HBtN if x_HBtN is None or config.form == "released" else x_HBtN + new_HBtN
+            a_HBtD, rho_BHND = self._attend(x_HBtN, v_HBtD, board, rho_BHND, position)
+            update_HBtD = self._gate(x_HBtN, a_HBtD, Dy_HDN, E_HND)
+            update_BtD = (update_HBtD if inverse_Ht is None else model.reorder_heads(update_HBtD, inverse_Ht)).sum(0)
+            v_BtD = self._close(v_BtD, update_BtD, v0_BtD)
+            written.append(rho_BHND)
+        return v_BtD, tuple(written)
+
+    def _weights(self) -> list[tuple[Tensor, ...]]:
+        """(Dx, Dy, E) of each layer."""
+        sets = 1 if self.config.shared else self.config.layers
+        return list(zip(*(weight.chunk(sets) for weight in (self.Dx_HDN, self.Dy_HDN, self.E_HND)))) * (self.config.layers // sets)
+
+    def _attend(self, x_HBtN: Tensor, v_HBtD: Tensor, board: Board, rho_BHND: Tensor | None, position: int) -> tuple[Tensor, Tensor | None]:
+        """(a, rho after these tokens)."""
+        config, tokens = self.config, x_HBtN.shape[2]
+        q_HBtN = x_HBtN * x_HBtN.shape[-1] ** -0.25 if config.scaled else x_HBtN
+        if board.reading == "grid":
+            return self._look(q_HBtN, v_HBtD, board), None
+        q_HBtN = attention.rotary(q_HBtN, position) if "rotary" in config.positions else q_HBtN
+        k_HBtN, v_BtD = (q_HBtN, v_HBtD[0]) if config.through_time else (q_HBtN.detach(), v_HBtD[0].detach())
+        slope_H = attention.slopes(config.heads).to(self.E_HND) if "alibi" in config.positions else None
+        if rho_BHND is None:
+            return attention.quadratic(q_HBtN, k_HBtN, v_BtD, attention.earlier(tokens, config.strict, slope_H, v_BtD.device)), None
+        read = attention.recurrent if tokens == 1 else attention.window
+        return read(q_HBtN, k_HBtN, v_BtD, rho_BHND, config.strict, slope_H)
+
+    def _look(self, q_HBtN: Tensor, v_HBtD: Tensor, board: Board) -> Tensor:
+        """The read-out a on a grid: each head inside its relation, or every token sees every other and itself."""
+        if not self.config.relations:
+            by_state = self._by_state(q_HBtN.shape[2])
+            return attention.everywhere(q_HBtN, q_HBtN, v_HBtD) if by_state else attention.quadratic(q_HBtN, q_HBtN, v_HBtD, None)
+        if board.groups_RGk is not None:
+            return attention.within_groups(q_HBtN, v_HBtD, board.groups_RGk.shape[2])
+        return attention.quadratic(q_HBtN, q_HBtN, v_HBtD, model.head_mask(board, self.config.heads, v_HBtD.device)[:, None])
+
+    def _norm(self, v: Tensor) -> Tensor:
+        return v if self.config.form == "normfree" else norm(v)
+
+    def _gate(self, x_HBtN: Tensor, a_HBtD: Tensor, Dy_HDN: Tensor, E_HND: Tensor) -> Tensor:
         """(relu(LN(a) Dy) * x) E, head by head."""
-        y_HBtN = (norm(a_HBtD).flatten(1, 2) @ self.Dy_HDN).relu().view_as(x_HBtN) * x_HBtN
-        return (y_HBtN.flatten(1, 2) @ self.E_HND).view_as(a_HBtD)
+        y_HBtN = (self._norm(a_HBtD).flatten(1, 2) @ Dy_HDN).relu().view_as(x_HBtN) * x_HBtN
+        return (y_HBtN.flatten(1, 2) @ E_HND).view_as(a_HBtD)
+
+    def _close(self, v_BtD: Tensor, update_BtD: Tensor, v0_BtD: Tensor | None) -> Tensor:
+        """The next v: the residual stream of the released form, else y E alone; with the embedding where it is injected."""
+        v_BtD = v_BtD + norm(update_BtD) if self.config.form == "released" else update_BtD
+        return self._norm(v_BtD if v0_BtD is None else v_BtD + v0_BtD)
+
+    def blank(self, batch: int) -> State:
+        """Synapses at rest: rho = 0 [B, H, N, D] for each layer."""
+        config = self.config
+        rho_BHND = self.E_HND.new_zeros(batch, config.heads, config.n // config.heads, config.d)
+        return State(self.kind(), 0, (rho_BHND,) * config.layers)
+
+    def kind(self) -> dict[str, Any]:
+        return {key: value for key, value in super().kind().items() if key not in ("execution", "through_time")}
 
     def step_flops(self, board: Board) -> int:
-        tokens, config = board.tokens, self.config
-        bound = config.relations and board.groups_RGk is not None
-        reach = board.groups_RGk.shape[2] if bound and board.groups_RGk is not None else tokens
-        return 2 * tokens * (3 * config.n * config.d + reach * (config.n + config.heads * config.d))
+        config, tokens = self.config, board.tokens
+        size, pair, synapses = self.window(tokens, board), config.n + config.heads * config.d, 2 * config.n * config.d
+        parts = [min(size, tokens - start) for start in range(0, tokens, size)]
+        if len(parts) > 1 or (board.reading == "grid" and not config.relations and self._by_state(tokens)):
+            attending = tokens * synapses + sum(part**2 for part in parts if 1 < part < tokens) * pair
+        else:
+            attending = tokens * pair * (board.groups_RGk.shape[2] if config.relations and board.groups_RGk is not None else tokens)
+        return 2 * config.layers * (tokens * 3 * config.n * config.d + attending)
 
     def state_floats(self, board: Board, depth: int) -> int:
-        return (depth * self.config.n if board.reading == "sequence" else board.tokens) * self.config.d
+        return (depth * self.config.layers * self.config.n if board.reading == "sequence" else board.tokens) * self.config.d

@@ -100,7 +100,7 @@ class Recipe(Section):
 
     def build_model(self, board: Board) -> Any:
         """The model with fresh weights that depend on `seed` alone."""
-        return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed)
+        return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed, self.loop.feedback)
 
 
 def recipe_names() -> list[str]:
