@@ -173,9 +173,9 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
     results = examine(task, words(pairs), models, _depths(depth), _device(device), datasets, _progress("evaluating"), **asked)
     if any(row.unseen is None and row.arch for row in results):
         click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)
+    click.echo("\n".join(row.line() for row in results) if json_lines else table(results))
     if rows:
         append(rows, results)
-    click.echo("\n".join(row.line() for row in results) if json_lines else table(results))
 
 
 @cli.command()
@@ -276,7 +276,7 @@ def _seconds(time: str | None) -> float | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", time)
     if not match:
         raise UserError(f"--max-time {time}", "a number and s, m or h, e.g. 9m")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return min(float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]], 1e8)
 
 
 def _device(device: str) -> str:

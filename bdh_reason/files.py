@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,5 +33,6 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "free some space or choose another folder, then run the same command again: what is finished is kept"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = f"{'free some space' if full else 'choose another place'}, then run the same command again: what is finished is kept"
         raise UserError(f"cannot write to {folder}: {error.strerror or error}", "a folder that may be written to, with enough space", remedy) from error

@@ -126,7 +126,7 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("train", "sudoku4", "--max-time", "soon"), "e.g. 9m"),
         (("train", "sudoku4", *TINY, "--set", "batch=5"), "another recipe"),
         (("train", "sudoku4", "--device", "tpu"), "auto, cpu or cuda"),
-        (("eval",), "no --model given"),
+        (("eval", "--task", "sudokku"), "unknown task 'sudokku'"),
         (("eval", "--task", "sudokku", "--model", "chance", "--data", "x"), "no data set in x"),
         (("eval", "--model", "runs/nothing"), "unknown model 'runs/nothing'"),
         (("eval", "--model", "runs/sudoku4", "--depth", "deep"), "numbers with commas"),

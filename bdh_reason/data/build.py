@@ -129,7 +129,11 @@ def _generate_missing(plan: Plan, work: Path, workers: int, progress: Progress) 
 
 
 def _here(plan: Plan, work: Path, missing: list[int]) -> Iterator[int]:
-    return (_generate(plan, work, index) for index in missing)
+    for index in missing:
+        try:
+            yield _generate(plan, work, index)
+        except SystemError as error:  # what compiled code makes of Ctrl-C
+            raise KeyboardInterrupt from error
 
 
 def _in_processes(plan: Plan, work: Path, missing: list[int], workers: int) -> Iterator[int]:

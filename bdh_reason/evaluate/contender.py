@@ -13,7 +13,7 @@ from bdh_reason.task import Task
 from bdh_reason.train.checkpoint import Card, read
 from bdh_reason.train.recipe import Recipe, parse
 
-RELEASED = Path("results/checkpoints")
+RELEASED = Path(__file__).resolve().parents[2] / "results" / "checkpoints"  # of the clone, wherever the command is run
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def checkpoint(reference: str) -> Contender:
         raise unknown("model", reference, [*released, *discover.guesses()], "results/checkpoints and the guesses, and no such folder of a run")
     if path.is_dir():
         path /= "model.json"
+    if path.suffix != ".json":
+        raise UserError(f"{path} is no checkpoint", "the folder of a run, or its model.json")
     card, weights, sha256 = read(path)
     name = path.parent.name if path.stem == "model" else f"{path.parent.name}/{path.stem}"
     if path.stem == "state":

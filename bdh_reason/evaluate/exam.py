@@ -23,6 +23,7 @@ from bdh_reason.train.problems import dataset
 
 def default_model(task: str) -> str:
     """The released checkpoint that answers when the user names none. Raises UserError where there is none."""
+    discover.task_module(task)
     released = RELEASED / task
     if not (released / "model.json").is_file():
         raise UserError(f"no --model given, and no released model for task {task!r} here", "--model with a run's folder", "`bdh-reason train` makes one")

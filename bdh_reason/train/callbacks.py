@@ -18,7 +18,7 @@ from bdh_reason.task import Problems, Task
 from bdh_reason.train.checkpoint import Card, write
 from bdh_reason.train.module import Learner
 
-KEEP_EVERY = 120.0  # seconds between two states on disk
+KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
 
 
 class Validation(Callback):

@@ -85,7 +85,9 @@ def read(path: Path) -> Checkpoint:
     try:
         card = Card(**about)
         if digest(card, content) != sha256:
-            raise UserError(f"{path} and {weights.name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them")
+            raise UserError(
+                f"{path} and {weights.name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again"
+            )
         return Checkpoint(card, load(content), sha256)
     except (TypeError, SafetensorError) as error:
         raise UserError(f"{path} is damaged: {error}", "the file as training wrote it") from error

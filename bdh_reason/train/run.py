@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,8 +61,8 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     board = task.board(recipe.view, recipe.reading)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in () if resume else (*folder.glob("model*"), *folder.glob("state*")):
-            old.unlink()
+        for old in () if resume else (path for kind in ("model", "state") for path in (*folder.glob(f"{kind}-*.safetensors"), folder / f"{kind}.json")):
+            old.unlink(missing_ok=True)
     learner = Learner(Reasoner(recipe.build_model(board), board, recipe.loop), recipe)
     state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
     card, kept = state or (None, {})
@@ -69,6 +70,8 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     best = card.validation if card else None
     if learner.done >= recipe.steps:
         return Outcome(folder, learner.done, best)
+    if learner.done:
+        print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
     trainer, keeper = _trainer(recipe, task, splits, folder, device, card, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
