@@ -1,0 +1,38 @@
+"""The command line: each command parses its options, calls one function and prints. Heavy imports stay inside the commands.
+
+Exit codes: 0 done, 2 the user's mistake (one message, no traceback), 1 anything else. With --json, standard output holds JSON lines and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bdh_reason import __version__
+from bdh_reason.cli.data import data
+from bdh_reason.cli.show import bench, doctor, list_models, show_table, tasks
+from bdh_reason.cli.think import evaluate, solve, train
+from bdh_reason.errors import RunError, UserError
+
+
+def main() -> None:
+    """The entry point: turns our own errors into one line and an exit code."""
+    try:
+        cli()
+    except UserError as error:
+        click.echo(f"bdh-reason: {error}", err=True)
+        sys.exit(2)
+    except RunError as error:
+        click.echo(f"bdh-reason: {error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Which architectures can reason inside their latent state, without writing their thoughts down?"""
+
+
+for command in (data, train, evaluate, solve, show_table, tasks, list_models, bench, doctor):
+    cli.add_command(command)

@@ -1,0 +1,100 @@
+"""`bdh-reason data`: build, import, audit, rate, show."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from bdh_reason.cli import options
+from bdh_reason.errors import UserError
+
+
+@click.group()
+def data() -> None:
+    """Build, check and look at data sets."""
+
+
+@data.command("build")
+@click.argument("task")
+@click.option("--size", type=int, required=True, help="Problems in all splits together.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to build in; an interrupted build continues there.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--shares", default="0.9,0.05,0.05", show_default=True, help="Shares of train, validation and test.")
+@click.option("--only", metavar="SPLIT", help="Put everything into one split instead.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes; the result does not depend on it.")
+@options.settings
+def data_build(task: str, size: int, out: Path, seed: int, shares: str, only: str | None, workers: int, pairs: tuple[str, ...]) -> None:
+    """Generate problems of TASK into a folder."""
+    from bdh_reason.config import words
+    from bdh_reason.data.build import build
+
+    manifest = build(task, words(pairs), out, size, seed, _shares(shares, only), workers, options.progress(f"building {task}"))
+    click.echo(json.dumps({"folder": str(out), "rows": manifest.rows, "families": manifest.families, "hash": manifest.hash}))
+
+
+@data.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", default="sudoku", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--shares", default="0.9,0.05,0.05", show_default=True)
+@click.option("--only", metavar="SPLIT", help="Put everything into one split instead.")
+@options.settings
+def data_import(file: Path, task: str, out: Path, shares: str, only: str | None, pairs: tuple[str, ...]) -> None:
+    """Make a data set of a FILE of puzzles: lines, CSV or .sdm."""
+    from bdh_reason.config import words
+    from bdh_reason.data.build import import_file
+
+    manifest = import_file(task, words(pairs), file, out, _shares(shares, only))
+    click.echo(json.dumps({"folder": str(out), "rows": manifest.rows, "families": manifest.families, "hash": manifest.hash}))
+
+
+@data.command("audit")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+def data_audit(folders: tuple[Path, ...]) -> None:
+    """Check every file and every row of data sets, and that no family is in two splits. Exit code 1 where something is wrong."""
+    from bdh_reason.data.audit import audit
+
+    report = audit(*folders, progress=options.progress("auditing"))
+    for finding in report.findings:
+        click.echo(finding)
+    click.echo(f"{report.rows} rows checked, {len(report.findings)} findings", err=True)
+    sys.exit(1 if report.findings else 0)
+
+
+@data.command("rate")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", default="sudoku", show_default=True)
+@options.settings
+def data_rate(file: Path, task: str, pairs: tuple[str, ...]) -> None:
+    """Measure how hard the puzzles of a FILE are."""
+    from bdh_reason.config import words
+    from bdh_reason.data.build import read_file
+    from bdh_reason.data.rate import rate
+    from bdh_reason.discover import build_task
+
+    chosen = build_task(task, words(pairs))
+    click.echo(json.dumps(rate(chosen, read_file(chosen, file))))
+
+
+@data.command("show")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True)
+@click.option("--row", type=int, default=0, show_default=True)
+def data_show(folder: Path, split: str, row: int) -> None:
+    """Show one problem of a data set."""
+    from bdh_reason.data.read import show
+
+    about = show(folder, split, row)
+    click.echo(f"{about.pop('picture')}\n{json.dumps(about)}")
+
+
+def _shares(shares: str, only: str | None) -> tuple[float, ...]:
+    from bdh_reason.data.splits import only as all_into
+
+    try:
+        return all_into(only) if only else tuple(float(share) for share in shares.split(","))
+    except ValueError as error:
+        raise UserError(f"--shares {shares}", "three numbers, e.g. 0.9,0.05,0.05") from error

@@ -1,0 +1,54 @@
+"""What the commands share: options, and how their words become numbers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bdh_reason.errors import UserError
+
+ROOTS = {"datasets": Path("datasets"), "runs": Path("runs")}
+settings = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one option; the value is YAML. May be repeated.")
+as_json = click.option("--json", "json_lines", is_flag=True, help="Print JSON lines.")
+
+
+def depths(depth: str | None) -> tuple[int, ...] | None:
+    if depth is None:
+        return None
+    try:
+        return tuple(sorted({int(number) for number in depth.split(",")}))
+    except ValueError as error:
+        raise UserError(f"--depth {depth}", "numbers with commas, e.g. 16,64,256") from error
+
+
+def seconds(time: str | None) -> float | None:
+    if time is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", time)
+    if not match:
+        raise UserError(f"--max-time {time}", "a number and s, m or h, e.g. 9m")
+    return min(float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]], 1e8)
+
+
+def device(device: str) -> str:
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device {device}", "auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda, but no CUDA device is here", "cpu")
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def progress(what: str) -> Any:
+    """A progress callback (done, total) that keeps one line on standard error up to date, in a terminal only."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{what}: {done:,} of {total:,}", err=True, nl=done >= total)
+
+    return show

@@ -1,0 +1,71 @@
+"""`bdh-reason table`, `tasks`, `models`, `bench`, `doctor`: what there is and how it did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bdh_reason.cli import options
+from bdh_reason.errors import UserError
+
+
+@click.command("table")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--write", is_flag=True, help="Write results/README.md from results/rows instead of printing.")
+def show_table(files: tuple[Path, ...], write: bool) -> None:
+    """Rows as a table."""
+    from bdh_reason.compare.table import table, write_readme
+    from bdh_reason.evaluate.rows import read
+
+    chosen = files or tuple(sorted(Path("results/rows").glob("*.jsonl")))
+    if not chosen:
+        raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
+    click.echo(write_readme(chosen) if write else table(read(chosen)))
+
+
+@click.command()
+@options.as_json
+def tasks(json_lines: bool) -> None:
+    """List the tasks."""
+    from bdh_reason.discover import task_module, task_names
+
+    _list({name: task_module(name) for name in task_names()}, json_lines)
+
+
+@click.command("models")
+@options.as_json
+def list_models(json_lines: bool) -> None:
+    """List the models and the guesses."""
+    from bdh_reason.discover import guesses, model_module, model_names
+
+    _list({**{name: model_module(name) for name in model_names()}, **guesses()}, json_lines)
+
+
+@click.command()
+@click.argument("what")
+@click.option("--puzzles", type=click.Path(path_type=Path), help="A folder of puzzle lists to measure on.")
+@options.as_json
+def bench(what: str, puzzles: Path | None, json_lines: bool) -> None:
+    """Measure speed; WHAT is a task's name."""
+    from bdh_reason.bench import bench as measure
+
+    for line in measure(what, puzzles, json_lines):
+        click.echo(line)
+
+
+@click.command()
+def doctor() -> None:
+    """Say what is installed, what is known to be bad, and what to do."""
+    from bdh_reason.doctor import findings
+
+    for line in findings():
+        click.echo(line)
+
+
+def _list(found: dict[str, Any], json_lines: bool) -> None:
+    for name, thing in found.items():
+        about = (thing.__doc__ or "").strip().splitlines()[0]
+        click.echo(json.dumps({"name": name, "about": about}, ensure_ascii=False) if json_lines else f"{name:12} {about}")

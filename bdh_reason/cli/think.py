@@ -1,0 +1,86 @@
+"""`bdh-reason train`, `eval`, `solve`: make a model, examine it, watch it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bdh_reason.cli import options
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/RECIPE]")
+@click.option("--data", "root", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where data sets are built.")
+@click.option("--max-time", metavar="TIME", help="Stop after this long, e.g. 90s, 9m, 2h; the same command goes on later.")
+@click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")
+@options.settings
+def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resume: str, device: str, plan: bool, pairs: tuple[str, ...]) -> None:
+    """Train by RECIPE (a name or a YAML file); continues a run that was stopped."""
+    from bdh_reason.config import words
+    from bdh_reason.train.recipe import load
+
+    chosen = load(recipe, words(pairs))
+    if plan:
+        from bdh_reason.train.plan import plan as make_plan
+
+        click.echo(make_plan(chosen))
+        return
+    from bdh_reason.train.problems import splits
+    from bdh_reason.train.run import train as run
+
+    seconds = options.seconds(max_time)
+    folder = out or options.ROOTS["runs"] / chosen.name
+    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, options.device(device), resume == "auto", seconds)
+    done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, "validation_exact_match": outcome.validation}
+    click.echo(json.dumps(done))
+
+
+@click.command("eval")
+@click.option("--task", default="sudoku", show_default=True)
+@click.option("--model", "models", multiple=True, metavar="REF", help="A run's folder, a released name or a guess (chance, copy, oracle); may be repeated.")
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set. [default: the model's own]")
+@click.option("--split", default="test", show_default=True, help="Choose on validation, report on test.")
+@click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
+@click.option("--depth", help="Latent steps, one or more numbers, e.g. 16,64. [default: as deep as the model was validated]")
+@click.option("--mode", default="in_place", show_default=True, help="in_place or greedy.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--datasets", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where the models' data sets are.")
+@click.option("--rows", type=click.Path(path_type=Path), help="A JSONL file to add the rows to.")
+@options.as_json
+@options.settings
+def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None, datasets: Path, rows: Path | None, **asked: Any) -> None:
+    """Score models on held-out problems, without chain of thought; every reply is verified by the rules."""
+    from bdh_reason.compare.table import table
+    from bdh_reason.config import words
+    from bdh_reason.evaluate.exam import examine
+    from bdh_reason.evaluate.rows import append
+
+    json_lines, pairs = asked.pop("json_lines"), asked.pop("pairs")
+    results = examine(task, words(pairs), models, options.depths(depth), options.device(device), datasets, options.progress("evaluating"), **asked)
+    if any(row.unseen is None and row.arch for row in results):
+        click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)
+    click.echo("\n".join(row.line() for row in results) if json_lines else table(results))
+    if rows:
+        append(rows, results)
+
+
+@click.command()
+@click.argument("puzzle")
+@click.option("--task", default="sudoku", show_default=True)
+@click.option("--model", metavar="REF", help="A run's folder or a released name.")
+@click.option("--depth", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option("--delay", type=float, default=0.1, show_default=True, help="Seconds between two steps in a terminal.")
+@options.settings
+def solve(puzzle: str, task: str, model: str | None, depth: int, delay: float, pairs: tuple[str, ...]) -> None:
+    """Watch a model solve PUZZLE: the board after each latent step, blanks coloured by confidence, and whether the reply obeys the rules."""
+    from bdh_reason.config import words
+    from bdh_reason.evaluate.watch import play
+
+    play(task, words(pairs), puzzle, model, depth, delay)
