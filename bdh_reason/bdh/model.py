@@ -24,6 +24,7 @@ Axes: B batch, t tokens, D width d, H heads, N neurons of a head (n = H·N).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import repeat
 from typing import Any, Literal, get_args
 
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh import attention, room
+from bdh_reason.bdh import attention, layer, room
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -40,6 +41,7 @@ from bdh_reason.task import Board
 Form = Literal["released", "paper", "normfree"]
 Positions = Literal["rotary", "alibi", "rotary+alibi", "none"]
 Execution = Literal["auto", "quadratic", "chunked"]
+Backward = Literal["auto", "autograd", "written", "compiled"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Config:
     A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. execution: from token to token, or
     through a state, of which a sequence has one for each window (auto: above 4 d tokens). For sequences: `positions`; strict: a token does not see
     itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2).
+
+    backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled (auto: from a few hundred million products on, where
+    compiling pays); recompute: it makes x and y again instead of keeping them. None of these changes what is computed.
     """
 
     d: int = 32
@@ -64,11 +69,13 @@ class Config:
     strict: bool = True
     execution: Execution = "auto"
     through_time: bool = True
+    backward: Backward = "auto"
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if min(self.d, self.n, self.heads, self.layers) < 1 or self.n % self.heads:
             raise UserError(f"d = {self.d}, n = {self.n} neurons in {self.heads} heads, {self.layers} layers", "positive sizes, n a multiple of the heads")
-        for option, names in (("form", Form), ("positions", Positions), ("execution", Execution)):
+        for option, names in (("form", Form), ("positions", Positions), ("execution", Execution), ("backward", Backward)):
             if (given := getattr(self, option)) not in get_args(names):
                 raise unknown(option, given, get_args(names))
         if "rotary" in self.positions and self.n // self.heads % 2:
@@ -81,6 +88,28 @@ EXAMPLES = (
     Config(d=12, n=48, heads=12, form="paper", layers=2, positions="rotary+alibi", scaled=True),
     Config(d=12, n=36, heads=12, layers=2, shared=False, positions="alibi", execution="chunked"),
 )
+
+
+HOW: dict[str, Any] = {"execution": "auto", "through_time": True, "backward": "auto", "recompute": False}  # how it is computed, which no state depends on
+COMPILED_FROM = 1 << 28  # products of v and Dx: below it compiling costs more than it brings
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is remembered must serve training as well
+def attended(config: Config, board: Board, tokens: int, device: torch.device) -> layer.Attention:
+    """Who attends to whom, for `bdh.layer`: the groups of a relation, what each head may relate, every token, or those before."""
+    scale, neurons = (config.n // config.heads) ** -0.5 if config.scaled else 1.0, config.n // config.heads
+    if board.reading == "sequence":
+        slope_H = attention.slopes(config.heads).to(device) if "alibi" in config.positions else None
+        phase_tP = attention.phases(neurons, tokens, 0, device)
+        turn = (phase_tP.cos(), phase_tP.sin()) if "rotary" in config.positions else None
+        return layer.Attention(tokens, attention.earlier(tokens, config.strict, slope_H, device).double() * scale, turn)
+    if not config.relations:
+        return layer.Attention(tokens, torch.full((1, 1), scale, device=device, dtype=torch.float64))
+    if board.groups_RGk is None:
+        return layer.Attention(tokens, model.head_mask(board, config.heads, device)[:, None].double() * scale)
+    k = board.groups_RGk.shape[2]
+    return layer.Attention(k, (1 - torch.eye(k, device=device, dtype=torch.float64)) * scale)
 
 
 def norm(v: Tensor) -> Tensor:
@@ -130,21 +159,33 @@ class Model(model.Model):
         config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
         order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
+        by_hand = rhos[0] is None and self._by_hand(v_BtD, board)
         for (Dx_HDN, Dy_HDN, E_HND), rho_BHND in zip(self._weights(), rhos):
             v_HBtD = v_BtD[None] if order_Ht is None else model.gather_heads(v_BtD, order_Ht)
-            new_HBtN = (v_HBtD.flatten(1, 2) @ Dx_HDN).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
-            x_HBtN = new_HBtN if x_HBtN is None or config.form == "released" else x_HBtN + new_HBtN
-            a_HBtD, rho_BHND = self._attend(x_HBtN, v_HBtD, board, rho_BHND, position)
-            update_HBtD = self._gate(x_HBtN, a_HBtD, Dy_HDN, E_HND)
+            if by_hand:
+                update_HBtD = self._written(v_HBtD, Dx_HDN, Dy_HDN, E_HND, board)
+            else:
+                new_HBtN = (v_HBtD.flatten(1, 2) @ Dx_HDN).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
+                x_HBtN = new_HBtN if x_HBtN is None or config.form == "released" else x_HBtN + new_HBtN
+                a_HBtD, rho_BHND = self._attend(x_HBtN, v_HBtD, board, rho_BHND, position)
+                update_HBtD = self._gate(x_HBtN, a_HBtD, Dy_HDN, E_HND)
             update_BtD = (update_HBtD if inverse_Ht is None else model.reorder_heads(update_HBtD, inverse_Ht)).sum(0)
             v_BtD = self._close(v_BtD, update_BtD, v0_BtD)
             written.append(rho_BHND)
         return v_BtD, tuple(written)
 
+    def _by_hand(self, v_BtD: Tensor, board: Board) -> bool:
+        """Whether the layers' gradients are those written out in `bdh.layer`."""
+        config, products = self.config, v_BtD.numel() * self.config.n
+        by_state = board.reading == "grid" and not config.relations and self._by_state(v_BtD.shape[1])
+        able = torch.is_grad_enabled() and config.form == "released" and config.through_time and products > 0 and not by_state
+        return able and (config.backward in ("written", "compiled") or (config.backward == "auto" and products >= COMPILED_FROM))
+
     def _weights(self) -> list[tuple[Tensor, ...]]:
         """(Dx, Dy, E) of each layer."""
-        sets = 1 if self.config.shared else self.config.layers
-        return list(zip(*(weight.chunk(sets) for weight in (self.Dx_HDN, self.Dy_HDN, self.E_HND)))) * (self.config.layers // sets)
+        if self.config.shared:
+            return [(self.Dx_HDN, self.Dy_HDN, self.E_HND)] * self.config.layers
+        return list(zip(*(weight.chunk(self.config.layers) for weight in (self.Dx_HDN, self.Dy_HDN, self.E_HND))))
 
     def _attend(self, x_HBtN: Tensor, v_HBtD: Tensor, board: Board, rho_BHND: Tensor | None, position: int) -> tuple[Tensor, Tensor | None]:
         """(a, rho after these tokens)."""
@@ -172,6 +213,13 @@ class Model(model.Model):
     def _norm(self, v: Tensor) -> Tensor:
         return v if self.config.form == "normfree" else norm(v)
 
+    def _written(self, v_HBtD: Tensor, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, board: Board) -> Tensor:
+        """The update of one layer through `bdh.layer`: of each bound head, else of all heads together."""
+        config = self.config
+        look = attended(config, board, v_HBtD.shape[2], v_HBtD.device)
+        update_HMD = layer.update(v_HBtD.flatten(1, 2), Dx_HDN, Dy_HDN, E_HND, look, config.recompute, config.backward != "written")
+        return update_HMD.view_as(v_HBtD)
+
     def _gate(self, x_HBtN: Tensor, a_HBtD: Tensor, Dy_HDN: Tensor, E_HND: Tensor) -> Tensor:
         """(relu(LN(a) Dy) * x) E, head by head."""
         y_HBtN = (self._norm(a_HBtD).flatten(1, 2) @ Dy_HDN).relu().view_as(x_HBtN) * x_HBtN
@@ -189,7 +237,7 @@ class Model(model.Model):
         return State(self.kind(), 0, (rho_BHND,) * config.layers)
 
     def kind(self) -> dict[str, Any]:
-        return {key: value for key, value in super().kind().items() if key not in ("execution", "through_time")}
+        return {key: value for key, value in super().kind().items() if key not in HOW}
 
     def step_flops(self, board: Board) -> int:
         config, tokens = self.config, board.tokens

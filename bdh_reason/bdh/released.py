@@ -6,11 +6,12 @@ Axes: V tokens or logits, D width, H heads, N neurons of a head.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
-from bdh_reason.bdh.model import Config, Model
+from bdh_reason.bdh.model import HOW, Config, Model
 from bdh_reason.errors import UserError
 from bdh_reason.task import Board
 
@@ -40,7 +41,7 @@ def from_released_state_dict(state_dict: Mapping[str, Tensor], n_head: int, n_la
 def to_released_state_dict(model: Model) -> dict[str, Tensor]:
     """The way back. Raises UserError for a model that the released code cannot hold: another form, more than the five tensors, options it does not have."""
     config, ours = model.config, model.state_dict()
-    if config != Config(d=config.d, n=config.n, heads=config.heads, relations=False, layers=config.layers, execution=config.execution):
+    if replace(config, **HOW) != Config(d=config.d, n=config.n, heads=config.heads, relations=False, layers=config.layers):
         raise UserError(f"{config}", "the released form, with its defaults and shared layers")
     if set(ours) != set(NAMES.values()):
         raise UserError(f"weights {', '.join(ours)}", f"{', '.join(NAMES.values())}: the released code has no feedback and no coordinates")
