@@ -81,14 +81,15 @@ def slopes(heads: int) -> Tensor:
     return 2.0 ** (-8 * torch.arange(1, heads + 1, dtype=torch.float64) / heads)
 
 
-def rotary(x_HBtN: Tensor, position: int = 0) -> Tensor:
+def rotary(x_HBtN: Tensor, position: int = 0, pieces: tuple[int, ...] = ()) -> Tensor:
     """Turns adjacent pairs of neurons by position times frequency; frequencies fall from 1 to 2^-16 radians a token over the N neurons.
 
-    `position` is the place of the first token. Phases are computed in fp32 and reduced to one turn, as the released code does. N must be even.
+    `position` is the place of the first token. In a head joined of `pieces`, even numbers of neurons, they fall over each piece anew.
+    Phases are computed in fp32 and reduced to one turn, as the released code does. N must be even.
     """
     tokens, neurons = x_HBtN.shape[-2:]
-    pair_N = torch.arange(neurons, device=x_HBtN.device, dtype=torch.float32) // 2 * 2
-    turns_N = 2.0 ** (-16 * pair_N / neurons) / (2 * math.pi)
+    pairs = [torch.arange(piece, device=x_HBtN.device, dtype=torch.float32) // 2 * 2 / piece for piece in pieces or (neurons,)]
+    turns_N = 2.0 ** (-16 * torch.cat(pairs)) / (2 * math.pi)
     place_t = torch.arange(position, position + tokens, device=x_HBtN.device, dtype=torch.float32)
     phase_tN = (place_t[:, None] * turns_N) % 1 * (2 * math.pi)
     turned_HBtN = torch.stack([-x_HBtN[..., 1::2], x_HBtN[..., ::2]], -1).flatten(-2)
