@@ -55,7 +55,7 @@ def turn_halves(q_K: np.ndarray, position: int) -> np.ndarray:
 def bdh_score(config, h: int, q_N: torch.Tensor, k_N: torch.Tensor, i: int, j: int, sequence: bool) -> torch.Tensor:
     """q_i · k_j: both turned by their places, divided by sqrt N, damped by exp(-distance · 2^(-8 (h + 1) / H)), as the configuration says."""
     if sequence and "rotary" in config.positions:
-        q_N, k_N = turn_neighbours(q_N, i), turn_neighbours(k_N, j)
+        q_N, k_N = (torch.cat([turn_neighbours(part, place) for part in x_N.split(config.pieces or len(x_N))]) for x_N, place in ((q_N, i), (k_N, j)))
     damping = math.exp(-(i - j) * 2 ** (-8 * (h + 1) / config.heads)) if sequence and "alibi" in config.positions else 1.0
     return q_N @ k_N * damping / (math.sqrt(len(q_N)) if config.scaled else 1.0)
 

@@ -64,6 +64,7 @@ configurations = st.builds(
     positions=st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
     scaled=st.booleans(),
     strict=st.booleans(),
+    pieces=st.sampled_from([(), (2, 6)]),
 )
 lengths = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 21])  # windows hold 4 tokens, and begin above 16
 

@@ -24,6 +24,7 @@ configurations = st.builds(
     scaled=st.booleans(),
     strict=st.booleans(),
     execution=st.just("quadratic"),
+    pieces=st.sampled_from([(), (2, 6)]),
 )
 
 

@@ -80,7 +80,7 @@ def test_what_is_not_a_released_state_dict_is_refused():
         bdh.from_released_state_dict(whole, 3, 2)
 
 
-@pytest.mark.parametrize("change", [{"form": "paper"}, {"shared": False}, {"positions": "alibi"}, {"scaled": True}, {"strict": False}])
+@pytest.mark.parametrize("change", [{"form": "paper"}, {"shared": False}, {"positions": "alibi"}, {"scaled": True}, {"strict": False}, {"pieces": (8, 24)}])
 def test_a_model_that_the_released_code_cannot_hold_is_refused(change):
     with pytest.raises(UserError, match="released form"):
         bdh.to_released_state_dict(bdh.Model(replace(SMALL, **change), TEXT, feedback=False))

@@ -81,19 +81,21 @@ def slopes(heads: int) -> Tensor:
     return 2.0 ** (-8 * torch.arange(1, heads + 1, dtype=torch.float64) / heads)
 
 
-def phases(neurons: int, tokens: int, position: int, device: torch.device) -> Tensor:
-    """The angles [t, N / 2] by which each pair of neurons is turned: place times frequency; frequencies fall from 1 to 2^-16 radians over the N neurons.
+def phases(pieces: tuple[int, ...], tokens: int, position: int, device: torch.device) -> Tensor:
+    """The angles [t, N / 2] by which pairs of neurons are turned: place times frequency; frequencies fall from 1 to 2^-16 radians a token over each piece.
 
-    `position` is the place of the first token. In fp32 and reduced to one turn, as the released code does.
+    `pieces`: of how many neurons, even numbers, the head was joined; `position` is the place of the first token. In fp32 and reduced to one turn, as the
+    released code does.
     """
-    turns_P = 2.0 ** (-16 * torch.arange(0, neurons, 2, device=device, dtype=torch.float32) / neurons) / (2 * math.pi)
+    pairs = [torch.arange(0, piece, 2, device=device, dtype=torch.float32) / piece for piece in pieces]
+    turns_P = 2.0 ** (-16 * torch.cat(pairs)) / (2 * math.pi)
     place_t = torch.arange(position, position + tokens, device=device, dtype=torch.float32)
     return (place_t[:, None] * turns_P) % 1 * (2 * math.pi)
 
 
-def rotary(x_HBtN: Tensor, position: int = 0) -> Tensor:
-    """Turns adjacent pairs of neurons by their `phases`. N must be even."""
+def rotary(x_HBtN: Tensor, position: int = 0, pieces: tuple[int, ...] = ()) -> Tensor:
+    """Turns adjacent pairs of neurons by their `phases`; without `pieces` the head is one. N must be even."""
     tokens, neurons = x_HBtN.shape[-2:]
-    phase_tN = phases(neurons, tokens, position, x_HBtN.device).repeat_interleave(2, -1)
+    phase_tN = phases(pieces or (neurons,), tokens, position, x_HBtN.device).repeat_interleave(2, -1)
     turned_HBtN = torch.stack([-x_HBtN[..., 1::2], x_HBtN[..., ::2]], -1).flatten(-2)
     return x_HBtN * phase_tN.cos().to(x_HBtN.dtype) + turned_HBtN * phase_tN.sin().to(x_HBtN.dtype)

@@ -50,7 +50,8 @@ class Config:
 
     A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. execution: from token to token, or
     through a state, of which a sequence has one for each window (auto: above 4 d tokens). For sequences: `positions`; strict: a token does not see
-    itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2).
+    itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2); pieces: of how many neurons each
+    the heads were joined (`surgery`), so that every neuron keeps its rotary frequency; none for heads that grew as one.
 
     backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled (auto: from a few hundred million products on, where
     compiling pays); recompute: it makes x and y again instead of keeping them. None of these changes what is computed.
@@ -71,6 +72,7 @@ class Config:
     through_time: bool = True
     backward: Backward = "auto"
     recompute: bool = False
+    pieces: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.d, self.n, self.heads, self.layers) < 1 or self.n % self.heads:
@@ -80,12 +82,18 @@ class Config:
                 raise unknown(option, given, get_args(names))
         if "rotary" in self.positions and self.n // self.heads % 2:
             raise UserError(f"{self.n // self.heads} neurons in a head", "an even number: rotary positions turn pairs of neurons")
+        self._check_pieces()
+
+    def _check_pieces(self) -> None:
+        neurons, whole = self.n // self.heads, 2 if "rotary" in self.positions else 1
+        if self.pieces and (any(type(piece) is not int or piece < 1 or piece % whole for piece in self.pieces) or sum(self.pieces) != neurons):
+            raise UserError(f"pieces = {list(self.pieces)}", f"numbers of neurons that add up to the {neurons} of a head, with rotary positions even ones")
 
 
 EXAMPLES = (
     Config(d=12, n=48, heads=12),
     Config(d=12, n=48, heads=12, coordinates=True),
-    Config(d=12, n=48, heads=12, form="paper", layers=2, positions="rotary+alibi", scaled=True),
+    Config(d=12, n=48, heads=12, form="paper", layers=2, positions="rotary+alibi", scaled=True, pieces=(2, 2)),
     Config(d=12, n=36, heads=12, layers=2, shared=False, positions="alibi", execution="chunked"),
 )
 
@@ -101,7 +109,7 @@ def attended(config: Config, board: Board, tokens: int, device: torch.device) ->
     scale, neurons = (config.n // config.heads) ** -0.5 if config.scaled else 1.0, config.n // config.heads
     if board.reading == "sequence":
         slope_H = attention.slopes(config.heads).to(device) if "alibi" in config.positions else None
-        phase_tP = attention.phases(neurons, tokens, 0, device)
+        phase_tP = attention.phases(config.pieces or (neurons,), tokens, 0, device)
         turn = (phase_tP.cos(), phase_tP.sin()) if "rotary" in config.positions else None
         return layer.Attention(tokens, attention.earlier(tokens, config.strict, slope_H, device).double() * scale, turn)
     if not config.relations:
@@ -193,7 +201,7 @@ class Model(model.Model):
         q_HBtN = x_HBtN * x_HBtN.shape[-1] ** -0.25 if config.scaled else x_HBtN
         if board.reading == "grid":
             return self._look(q_HBtN, v_HBtD, board), None
-        q_HBtN = attention.rotary(q_HBtN, position) if "rotary" in config.positions else q_HBtN
+        q_HBtN = attention.rotary(q_HBtN, position, config.pieces) if "rotary" in config.positions else q_HBtN
         k_HBtN, v_BtD = (q_HBtN, v_HBtD[0]) if config.through_time else (q_HBtN.detach(), v_HBtD[0].detach())
         slope_H = attention.slopes(config.heads).to(self.E_HND) if "alibi" in config.positions else None
         if rho_BHND is None:
@@ -237,7 +245,8 @@ class Model(model.Model):
         return State(self.kind(), 0, (rho_BHND,) * config.layers)
 
     def kind(self) -> dict[str, Any]:
-        return {key: value for key, value in super().kind().items() if key not in HOW}
+        kind = {key: value for key, value in super().kind().items() if key not in (*HOW, "pieces")}
+        return {**kind, "pieces": list(self.config.pieces)} if self.config.pieces else kind  # a list, as it comes back from a file
 
     def step_flops(self, board: Board) -> int:
         config, tokens = self.config, board.tokens

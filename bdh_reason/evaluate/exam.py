@@ -93,15 +93,21 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
 def refuse_seen(contender: Contender, exam: Exam, root: Path) -> bool | None:
     """True if no problem's family was trained on: its train split and, for a test, its validation split; None where that data set is not under `root`.
 
-    Raises UserError naming the families that were.
+    A merged model was trained on the data of its parents, and every set counts. Raises UserError naming the families that were.
     """
-    if exam.data_hash == contender.card.data_hash:
+    unseen = [_unseen(contender, data_hash, exam, root) for data_hash in sorted(contender.card.data())]
+    return True if all(unseen) else None
+
+
+def _unseen(contender: Contender, data_hash: str, exam: Exam, root: Path) -> bool | None:
+    """`refuse_seen` for one data set."""
+    if exam.data_hash == data_hash:
         if exam.split == "train":
             raise UserError(f"the train split of {contender.name}", "validation or test")
         return True  # splits of one set share no family
     for path in root.glob("*/manifest.json"):
         try:
-            found = read_manifest(path.parent).hash == contender.card.data_hash
+            found = read_manifest(path.parent).hash == data_hash
         except UserError:
             continue  # a data set that is damaged is no matter here
         if found:

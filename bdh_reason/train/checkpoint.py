@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, validation exact_match (None before the first), FLOPs spent."""
+    """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, validation exact_match (None before the first), FLOPs spent.
+
+    A merged model has `parents`: the cards of both, with their names and SHA-256. Its recipe and data_hash are the first one's, its steps and FLOPs the
+    sums of theirs.
+    """
 
     recipe: dict[str, Any]
     step: int
@@ -33,11 +37,24 @@ class Card:
     validation: float | None
     train_flops: float
     wandb_id: str
+    parents: list[dict[str, Any]] = field(default_factory=list)
+
+    def content(self) -> dict[str, Any]:
+        """The card as its JSON has it: without parents where there are none."""
+        return {key: value for key, value in asdict(self).items() if key != "parents" or value}
+
+    def data(self) -> set[str]:
+        """The hashes of all data sets that this model, its parents and theirs were trained on."""
+        return {self.data_hash}.union(*(_ancestor(parent).data() for parent in self.parents))
+
+
+def _ancestor(about: dict[str, Any]) -> Card:
+    return Card(**{key: value for key, value in about.items() if key not in ("name", "sha256")})
 
 
 def digest(card: Card, content: bytes) -> str:
     """SHA-256 of the card and the weights together: neither can be changed alone."""
-    return hashlib.sha256(json.dumps(asdict(card), sort_keys=True).encode() + content).hexdigest()
+    return hashlib.sha256(json.dumps(card.content(), sort_keys=True).encode() + content).hexdigest()
 
 
 def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Path:
@@ -47,7 +64,7 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
         raise RunError(f"{bad[0]} is not finite at step {card.step}: nothing was written, the last good checkpoint in {folder} stands")
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     weights = folder / f"{kind}-{card.step:07d}.safetensors"
-    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": digest(card, content), **asdict(card)}
+    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": digest(card, content), **card.content()}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         replace(weights, content)

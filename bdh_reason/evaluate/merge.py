@@ -1,0 +1,56 @@
+"""Two checkpoints become one, whose card tells of both: `eval` and `solve` take it like any other, and refuse what either parent was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bdh_reason.bdh import Model
+from bdh_reason.bdh.surgery import concatenate
+from bdh_reason.errors import UserError
+from bdh_reason.evaluate.contender import Contender, checkpoint
+from bdh_reason.train.checkpoint import Card, read, write
+
+COMMON = ("view", "reading", "loop")  # of the recipes, beside the task; what the models have in common is `surgery.alike`'s to say
+
+
+def merge(a: str, b: str, out: Path) -> Model:
+    """Joins the models of two references neuron by neuron and writes `model` into the folder `out`; returns the joined model.
+
+    Raises UserError for models that are not bdh or unlike each other, and where `out` holds anything but this very merge.
+    """
+    parents = checkpoint(a), checkpoint(b)
+    joined = concatenate(*map(_model, parents))
+    ours, theirs = ({"task": recipe.task.name, **{key: getattr(recipe, key) for key in COMMON}} for recipe in (parent.recipe for parent in parents))
+    if differ := [key for key in ours if ours[key] != theirs[key]]:
+        given, allowed = (", ".join(f"{key} = {one[key]}" for key in differ) for one in (theirs, ours))
+        raise UserError(f"{b} with {given}", f"{allowed}, as in {a}")
+    card = _card(parents, joined)
+    if out.exists() and not _is(out, card):
+        raise UserError(f"{out} exists and holds something else", "a new or an empty folder")
+    write(out, "model", card, joined.state_dict())
+    return joined
+
+
+def _model(parent: Contender) -> Model:
+    model = parent.reasoner(parent.recipe.build_task(), "cpu").model
+    if not isinstance(model, Model):
+        raise UserError(f"{parent.name} is a {model.name}", "models named bdh: their neurons can stand side by side")
+    return model
+
+
+def _card(parents: tuple[Contender, Contender], joined: Model) -> Card:
+    """The first parent's recipe with the joined model's options, steps and FLOPs of both, no validation, and both parents' cards whole."""
+    first, second = (parent.card for parent in parents)
+    recipe = parents[0].recipe.model_dump(mode="json")
+    recipe["name"] = "-".join(parent.recipe.name for parent in parents)
+    recipe["match"] = ""
+    recipe["model"]["options"] |= {"n": joined.config.n, "pieces": list(joined.config.pieces)}
+    known = [{"name": parent.name, "sha256": parent.sha256, **parent.card.content()} for parent in parents]
+    return Card(recipe, first.step + second.step, first.data_hash, None, first.train_flops + second.train_flops, "", known)
+
+
+def _is(out: Path, card: Card) -> bool:
+    """Whether a folder is empty or holds the checkpoint of this card."""
+    if not out.is_dir():
+        return False
+    return not any(out.iterdir()) or ((out / "model.json").is_file() and read(out / "model.json").card.content() == card.content())
