@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh import attention, room
+from bdh_reason.bdh import attention, groups, room
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -130,6 +130,11 @@ class Model(model.Model):
         config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
         order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
+        if order_Ht is not None and config.form == "released" and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
+            for weights in self._weights():
+                scale = weights[0].shape[-1] ** -0.5 if config.scaled else 1.0
+                v_BtD = groups.layer(v_BtD, v0_BtD, weights, order_Ht, board.groups_RGk.shape[2], scale)
+            return v_BtD, (None,) * config.layers
         for (Dx_HDN, Dy_HDN, E_HND), rho_BHND in zip(self._weights(), rhos):
             v_HBtD = v_BtD[None] if order_Ht is None else model.gather_heads(v_BtD, order_Ht)
             new_HBtN = (v_HBtD.flatten(1, 2) @ Dx_HDN).relu().view(config.heads, *v_BtD.shape[:2], config.n // config.heads)
