@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bdh_reason.bdh.tiles import ADD, GATE, LANES, PAST, RELU, SET, SPLIT, each, mix, pairs, transpose
+from bdh_reason.bdh.lanes import LANES, inverse_root, load, spread, store, total
+from bdh_reason.bdh.tiles import ADD, GATE, PAST, RELU, SET, SPLIT, each, mix, pairs, transpose
 
 GROUPS = 32  # of a chunk: two vectors of lanes
 _VECTORS = GROUPS // LANES
@@ -39,7 +40,6 @@ class Places(NamedTuple):
     u_cD: int
     u_Dc: int
     scale_c: int
-    sum_c: int
     score_kk: int
     slope_kk: int
     y_Nc: int  # these four in this order: `tiles` finds one from the other
@@ -54,7 +54,7 @@ def places(width: int, neurons: int, members: int) -> Places:
     columns = members * GROUPS
     stride, weight, pairs_kk = columns + LANES, width * neurons, members * members * GROUPS
     rows, turned, wide = columns * width, stride * width, stride * neurons
-    sizes = [weight] * 3 + [3 * weight] + [rows, turned] * 3 + [stride] * 2 + [pairs_kk] * 2 + [wide] * 4
+    sizes = [weight] * 3 + [3 * weight] + [rows, turned] * 3 + [stride] + [pairs_kk] * 2 + [wide] * 4
     ends = np.cumsum([0, *sizes]).tolist()
     return Places(width, neurons, members, columns, stride, *ends)
 
@@ -71,78 +71,63 @@ def _choose(row_c: Any, order_t: Any, at: Places, group: int, groups: int) -> No
 
 
 @njit(cache=True, nogil=True)
-def _gather(w: Any, place: int, width: int, row_c: Any, source_tD: Any) -> None:
+def _gather(w: Any, place: int, width: int, row_c: Any, source: Any) -> None:
     for c in range(len(row_c)):
-        start = place + c * width
-        if row_c[c] < 0:
-            w[start : start + width] = 0
-        else:
-            w[start : start + width] = source_tD[row_c[c]]
+        for d in range(0, width, LANES):
+            store(w, place + c * width + d, load(source, row_c[c] * width + d) if row_c[c] >= 0 else spread(np.float32(0)))
 
 
 @njit(cache=True, nogil=True)
-def _scatter(w: Any, place: int, width: int, row_c: Any, target_tD: Any) -> None:
+def _scatter(w: Any, place: int, width: int, row_c: Any, target: Any) -> None:
     for c in range(len(row_c)):
         if row_c[c] >= 0:
-            target_tD[row_c[c]] += w[place + c * width : place + (c + 1) * width]
+            for d in range(0, width, LANES):
+                store(target, row_c[c] * width + d, load(target, row_c[c] * width + d) + load(w, place + c * width + d))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True)
 def _normalise(w: Any, at: Places) -> None:
-    """a <- LN(a), and one over its deviation in `scale`."""
-    sum_c, scale_c = w[at.sum_c : at.sum_c + at.columns], w[at.scale_c : at.scale_c + at.columns]
-    sum_c[:] = 0
-    scale_c[:] = 0
-    for d in range(at.width):
-        start = at.a_Dc + d * at.stride
-        for c in range(at.columns):
-            sum_c[c] += w[start + c]
-    share = np.float32(1 / at.width)
-    for c in range(at.columns):
-        sum_c[c] *= share
-    for d in range(at.width):
-        start = at.a_Dc + d * at.stride
-        for c in range(at.columns):
-            scale_c[c] += (w[start + c] - sum_c[c]) ** 2
-    for c in range(at.columns):
-        scale_c[c] = np.float32(1) / np.sqrt(scale_c[c] * share + np.float32(EPSILON))
-    for d in range(at.width):
-        start = at.a_Dc + d * at.stride
-        for c in range(at.columns):
-            w[start + c] = (w[start + c] - sum_c[c]) * scale_c[c]
+    """LN(a) in place of a, and one over its deviation in `scale`."""
+    share, epsilon, end = spread(np.float32(1 / at.width)), spread(np.float32(EPSILON)), at.width * at.stride
+    for c in range(at.a_Dc, at.a_Dc + at.columns, LANES):
+        mean, square = spread(np.float32(0)), spread(np.float32(0))
+        for d in range(0, end, at.stride):
+            mean = mean + load(w, c + d)
+        mean = mean * share
+        for d in range(0, end, at.stride):
+            centred = load(w, c + d) - mean
+            square = square + centred * centred
+        scale = inverse_root(square * share + epsilon)
+        store(w, at.scale_c + c - at.a_Dc, scale)
+        for d in range(0, end, at.stride):
+            store(w, c + d, (load(w, c + d) - mean) * scale)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _normalise_back(w: Any, at: Places, mean_c: Any, along_c: Any) -> None:
-    """u, the gradient of LN(a), becomes that of a."""
-    scale_c = w[at.scale_c : at.scale_c + at.columns]
-    mean_c[:] = 0
-    along_c[:] = 0
-    for d in range(at.width):
-        start, there = at.u_Dc + d * at.stride, at.a_Dc + d * at.stride
-        for c in range(at.columns):
-            mean_c[c] += w[start + c]
-            along_c[c] += w[start + c] * w[there + c]
-    share = np.float32(1 / at.width)
-    for d in range(at.width):
-        start, there = at.u_Dc + d * at.stride, at.a_Dc + d * at.stride
-        for c in range(at.columns):
-            w[start + c] = (w[start + c] - share * mean_c[c] - share * along_c[c] * w[there + c]) * scale_c[c]
+@njit(cache=True, nogil=True)
+def _normalise_back(w: Any, at: Places) -> None:
+    """The gradient of LN(a), in u, becomes that of a."""
+    share, end, there = spread(np.float32(1 / at.width)), at.width * at.stride, at.a_Dc - at.u_Dc
+    for c in range(at.u_Dc, at.u_Dc + at.columns, LANES):
+        mean, along = spread(np.float32(0)), spread(np.float32(0))
+        for d in range(c, c + end, at.stride):
+            mean = mean + load(w, d)
+            along = along + load(w, d) * load(w, d + there)
+        mean, along, scale = mean * share, along * share, load(w, at.scale_c + c - at.u_Dc)
+        for d in range(c, c + end, at.stride):
+            store(w, d, (load(w, d) - mean - along * load(w, d + there)) * scale)
 
 
 @njit(cache=True, nogil=True)
 def _mirror(w: Any, place: int, k: int, scale: float, both: bool) -> None:
     """Pairs above the diagonal scaled and copied below it (or, with `both`, added to those below); zeros on it."""
-    factor = np.float32(scale)
+    factor, nothing = spread(np.float32(scale)), spread(np.float32(0))
     for i in range(k):
-        for g in range(LANES):
-            w[place + (i * k + i) * LANES + g] = 0
+        store(w, place + (i * k + i) * LANES, nothing)
         for j in range(i + 1, k):
             above, below = place + (i * k + j) * LANES, place + (j * k + i) * LANES
-            for g in range(LANES):
-                value = factor * (w[above + g] + w[below + g] if both else w[above + g])
-                w[above + g] = value
-                w[below + g] = value
+            value = factor * (load(w, above) + (load(w, below) if both else nothing))
+            store(w, above, value)
+            store(w, below, value)
 
 
 @njit(cache=True, nogil=True)
@@ -181,7 +166,7 @@ def _back(w: Any, at: Places, scale: float) -> None:
     mix(w, at.y_Nc, step, 1, at.u_cD, d, at.grad_3ND + 2 * weight, d, n, d // LANES, at.columns, ADD, 0)
     mix(w, at.z_Nc, step, 1, at.a_cD, d, at.grad_3ND + weight, d, n, d // LANES, at.columns, ADD, 0)
     mix(w, at.Dy_DN, n, 1, at.z_Nc, step, at.u_Dc, step, d, vectors, n, SET, 0)
-    _normalise_back(w, at, w[at.sum_c : at.sum_c + at.columns], w[at.u_cD : at.u_cD + at.columns])
+    _normalise_back(w, at)
     for half in range(_VECTORS):
         lane, score_kk, slope_kk = half * LANES, at.score_kk + half * k * k * LANES, at.slope_kk + half * k * k * LANES
         pairs(w, at.u_Dc + lane, GROUPS, step, at.v_Dc + lane, step, GROUPS, slope_kk, k * LANES, LANES, k, d, False)
@@ -194,90 +179,98 @@ def _back(w: Any, at: Places, scale: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _take_weights(w: Any, at: Places, Dx_DN: Any, Dy_DN: Any, E_ND: Any) -> None:
-    weight = at.width * at.neurons
-    w[at.Dx_DN : at.Dx_DN + weight] = Dx_DN.ravel()
-    w[at.Dy_DN : at.Dy_DN + weight] = Dy_DN.ravel()
-    w[at.E_ND : at.E_ND + weight] = E_ND.ravel()
+def _take_weights(w: Any, at: Places, h: int, weights: Any) -> None:
+    """One head's Dx, Dy and E into the workspace."""
+    for index in range(3):
+        place = at.Dx_DN + index * at.width * at.neurons
+        w[place : place + at.width * at.neurons] = weights[index][h].reshape(-1)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _standard(given_D: Any, out_D: Any) -> float:
-    """out <- LN(given); returns one over the deviation."""
-    size = len(given_D)
-    share, total, square = np.float32(1 / size), np.float32(0), np.float32(0)
-    for d in range(size):
-        total += given_D[d]
-    mean = total * share
-    for d in range(size):
-        square += (given_D[d] - mean) ** 2
-    scale = np.float32(1) / np.sqrt(square * share + np.float32(EPSILON))
-    for d in range(size):
-        out_D[d] = (given_D[d] - mean) * scale
+@njit(cache=True, nogil=True)
+def _standard(given: Any, row: int, out: Any, there: int, width: int) -> Any:
+    """LN of the numbers from `row` on, written from `there` on; returns one over the deviation."""
+    share, mean, square = spread(np.float32(1 / width)), spread(np.float32(0)), spread(np.float32(0))
+    for d in range(0, width, LANES):
+        mean = mean + load(given, row + d)
+    mean = total(mean) * share
+    for d in range(0, width, LANES):
+        centred = load(given, row + d) - mean
+        square = square + centred * centred
+    scale = inverse_root(total(square) * share + spread(np.float32(EPSILON)))
+    for d in range(0, width, LANES):
+        store(out, there + d, (load(given, row + d) - mean) * scale)
     return scale
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _standard_back(grad_D: Any, normal_D: Any, scale: float, out_D: Any) -> None:
-    """The gradient of LN's input from that of its output."""
-    size = len(grad_D)
-    share, total, along = np.float32(1 / size), np.float32(0), np.float32(0)
-    for d in range(size):
-        total += grad_D[d]
-        along += grad_D[d] * normal_D[d]
-    for d in range(size):
-        out_D[d] = (grad_D[d] - share * total - share * along * normal_D[d]) * scale
+@njit(cache=True, nogil=True)
+def _standard_back(grad: Any, row: int, normal: Any, here: int, scale: Any, out: Any, there: int, width: int) -> None:
+    """The gradient of LN's input from that of its output, and from the output."""
+    share, mean, along = spread(np.float32(1 / width)), spread(np.float32(0)), spread(np.float32(0))
+    for d in range(0, width, LANES):
+        mean = mean + load(grad, row + d)
+        along = along + load(grad, row + d) * load(normal, here + d)
+    mean, along = total(mean) * share, total(along) * share
+    for d in range(0, width, LANES):
+        store(out, there + d, (load(grad, row + d) - mean - along * load(normal, here + d)) * scale)
 
 
 @njit(cache=True, nogil=True)
-def forward(w: Any, at: Places, scale: float, order_Ht: Any, v_tD: Any, v0_tD: Any, Dx_HDN: Any, Dy_HDN: Any, E_HND: Any, u_tD: Any, out_tD: Any) -> None:
-    """u = y E summed over heads, out = LN(v + LN(u) + v0); v0 may be empty."""
-    row_c, groups = np.empty(at.columns, np.int64), len(v_tD) // at.members
-    u_tD[:] = 0
-    for h in range(len(Dx_HDN)):
-        _take_weights(w, at, Dx_HDN[h], Dy_HDN[h], E_HND[h])
+def _join(w: Any, place: int, v: Any, v0: Any, row: int, width: int) -> None:
+    """What lies in the workspace, + v + v0."""
+    for d in range(0, width, LANES):
+        value = load(w, place + d) + load(v, row + d)
+        store(w, place + d, value + load(v0, row + d) if len(v0) else value)
+
+
+@njit(cache=True, nogil=True)
+def forward(w: Any, at: Places, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, out: Any) -> None:
+    """Makes u = y E summed over heads and out = LN(v + LN(u) + v0), all [t, D] as one row of numbers; v0 may be empty."""
+    width = at.width
+    row_c, groups = np.empty(at.columns, np.int64), len(v) // (width * at.members)
+    u[:] = 0
+    for h in range(len(order_Ht)):
+        _take_weights(w, at, h, weights)
         for group in range(0, groups, GROUPS):
             _choose(row_c, order_Ht[h], at, group, groups)
-            _gather(w, at.v_cD, at.width, row_c, v_tD)
+            _gather(w, at.v_cD, width, row_c, v)
             _read(w, at, scale)
             _write(w, at)
-            _scatter(w, at.u_cD, at.width, row_c, u_tD)
-    for t in range(len(v_tD)):
-        _standard(u_tD[t], out_tD[t])
-        for d in range(at.width):
-            out_tD[t, d] += v_tD[t, d] + (v0_tD[t, d] if len(v0_tD) else np.float32(0))
-        _standard(out_tD[t], out_tD[t])
+            _scatter(w, at.u_cD, width, row_c, u)
+    for row in range(0, len(v), width):
+        _standard(u, row, w, at.v_cD, width)
+        _join(w, at.v_cD, v, v0, row, width)
+        _standard(w, at.v_cD, out, row, width)
 
 
 @njit(cache=True, nogil=True)
-def _close_back(v_tD: Any, v0_tD: Any, u_tD: Any, grad_tD: Any, dv_tD: Any, du_tD: Any) -> None:
+def _close_back(w: Any, at: Places, v: Any, v0: Any, u: Any, grad: Any, dv: Any, du: Any) -> None:
     """From the gradient of LN(v + LN(u) + v0): that of v and v0, and that of u."""
-    normal_D, sum_D = np.empty(v_tD.shape[1], np.float32), np.empty(v_tD.shape[1], np.float32)
-    for t in range(len(v_tD)):
-        scale = _standard(u_tD[t], normal_D)
-        for d in range(len(sum_D)):
-            sum_D[d] = normal_D[d] + v_tD[t, d] + (v0_tD[t, d] if len(v0_tD) else np.float32(0))
-        _standard_back(grad_tD[t], sum_D, _standard(sum_D, sum_D), dv_tD[t])
-        _standard_back(dv_tD[t], normal_D, scale, du_tD[t])
+    width, normal, joined = at.width, at.u_cD, at.v_cD
+    for row in range(0, len(v), width):
+        scale = _standard(u, row, w, normal, width)
+        for d in range(0, width, LANES):
+            store(w, joined + d, load(w, normal + d))
+        _join(w, joined, v, v0, row, width)
+        _standard_back(grad, row, w, joined, _standard(w, joined, w, joined, width), dv, row, width)
+        _standard_back(dv, row, w, normal, scale, du, row, width)
 
 
 @njit(cache=True, nogil=True)
 def backward(
-    w: Any, at: Places, scale: float, order_Ht: Any, v_tD: Any, v0_tD: Any, Dx_HDN: Any, Dy_HDN: Any, E_HND: Any, u_tD: Any, grad_tD: Any,
-    dv_tD: Any, dv0_tD: Any, du_tD: Any, part_H3ND: Any,
-) -> None:  # fmt: skip
+    w: Any, at: Places, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, grad: Any, dv: Any, dv0: Any, du: Any, part_H3ND: Any
+) -> None:
     """From the gradient of `forward`'s out: those of v and v0, and of the weights in `part`, Dx and Dy turned; du is scratch."""
-    row_c, groups, weights = np.empty(at.columns, np.int64), len(v_tD) // at.members, 3 * at.width * at.neurons
-    _close_back(v_tD, v0_tD, u_tD, grad_tD, dv_tD, du_tD)
-    if len(v0_tD):
-        dv0_tD[:] = dv_tD
-    for h in range(len(Dx_HDN)):
-        _take_weights(w, at, Dx_HDN[h], Dy_HDN[h], E_HND[h])
-        w[at.grad_3ND : at.grad_3ND + weights] = 0
+    row_c, groups, end = np.empty(at.columns, np.int64), len(v) // (at.width * at.members), at.grad_3ND + 3 * at.width * at.neurons
+    _close_back(w, at, v, v0, u, grad, dv, du)
+    if len(v0):
+        dv0[:] = dv
+    for h in range(len(order_Ht)):
+        _take_weights(w, at, h, weights)
+        w[at.grad_3ND : end] = 0
         for group in range(0, groups, GROUPS):
             _choose(row_c, order_Ht[h], at, group, groups)
-            _gather(w, at.v_cD, at.width, row_c, v_tD)
-            _gather(w, at.u_cD, at.width, row_c, du_tD)
+            _gather(w, at.v_cD, at.width, row_c, v)
+            _gather(w, at.u_cD, at.width, row_c, du)
             _back(w, at, scale)
-            _scatter(w, at.u_cD, at.width, row_c, dv_tD)
-        part_H3ND[h] = w[at.grad_3ND : at.grad_3ND + weights].reshape(3, at.neurons, at.width)
+            _scatter(w, at.u_cD, at.width, row_c, dv)
+        part_H3ND[h] = w[at.grad_3ND : end].reshape(3, at.neurons, at.width)

@@ -27,43 +27,45 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bdh_reason.bdh import attention, chunks
-from bdh_reason.bdh.tiles import LANES
+from bdh_reason.bdh.lanes import LANES
+from bdh_reason.model import gather_heads, reorder_heads
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
 _TOKENS = 3000  # of a block, about: enough that its last, partly empty chunk is a small share, few enough that a batch is many blocks
 
 
 def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
-    """Whether `layer` can be used: float32 on CPU, not under a tracer, at least one token, D and N multiples of 16."""
+    """Whether `layer` can be used: float32 on CPU, not under a tracer, D and N multiples of 16."""
     given = [tensor for tensor in (v_BtD, v0_BtD, *weights) if tensor is not None]
     plain = all(type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in given)
-    whole = v_BtD.numel() > 0 and v_BtD.shape[-1] % LANES == 0 and weights[0].shape[-1] % LANES == 0
+    whole = v_BtD.shape[-1] % LANES == 0 and weights[0].shape[-1] % LANES == 0
     return plain and whole and not torch.compiler.is_compiling()
 
 
 def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
-    """out of the equations above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
+    """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
     return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, k, scale)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
-    """The same in torch's own operations: what gradients of gradients go through, and what tests hold the compiled code to."""
-    Dx_HDN, Dy_HDN, E_HND = weights
+    """The same in torch's own operations, for gradients of gradients."""
+    Dx_HDN, Dy_HDN, E_HND = (weight[:, None] for weight in weights)
 
     def norm(g: Tensor) -> Tensor:
         return torch.nn.functional.layer_norm(g, g.shape[-1:])
 
-    v_HBtD = v_BtD[:, order_Ht].transpose(0, 1)
-    x_HBtN = (v_HBtD @ Dx_HDN[:, None]).relu()
-    a_HBtD = attention.within_groups(x_HBtN * scale**0.5, v_HBtD, k)
-    y_HBtN = (norm(a_HBtD) @ Dy_HDN[:, None]).relu() * x_HBtN
-    u_HBtD = torch.zeros_like(v_HBtD).index_put((torch.arange(len(order_Ht))[:, None], slice(None), order_Ht), (y_HBtN @ E_HND[:, None]).transpose(1, 2))
+    v_HBtD = gather_heads(v_BtD, order_Ht)
+    x_HBtN = (v_HBtD @ Dx_HDN).relu()
+    b_HBtD = norm(attention.within_groups(x_HBtN * scale**0.5, v_HBtD, k))
+    u_HBtD = reorder_heads(((b_HBtD @ Dy_HDN).relu() * x_HBtN) @ E_HND, order_Ht.argsort(1))
     sum_BtD = v_BtD + norm(u_HBtD.sum(0))
     return norm(sum_BtD if v0_BtD is None else sum_BtD + v0_BtD)
 
@@ -74,11 +76,11 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _share(work: Callable[[int, slice], None], batch: int, tokens: int) -> None:
-    """Calls work(block, tokens of the block) for all blocks of boards, on as many threads as torch may use."""
-    blocks = _blocks(batch, tokens)
-    starts = [batch * block // blocks * tokens for block in range(blocks + 1)]
-    parts = [slice(*ends) for ends in zip(starts, starts[1:])]
+def _share(work: Callable[[int, slice], None], batch: int, tokens: int, width: int) -> None:
+    """Calls work(block, its numbers of [B, t, D] in a row) for all blocks of boards, on as many threads as torch may use."""
+    blocks, size = _blocks(batch, tokens), tokens * width
+    starts = [batch * block // blocks * size for block in range(blocks + 1)]
+    parts = [slice(*ends) for ends in pairwise(starts)]
     if blocks == 1 or torch.get_num_threads() == 1:
         for block, part in enumerate(parts):
             work(block, part)
@@ -87,30 +89,30 @@ def _share(work: Callable[[int, slice], None], batch: int, tokens: int) -> None:
 
 
 def _blocks(batch: int, tokens: int) -> int:
-    return min(batch, max(batch * tokens // _TOKENS, 1))
+    return max(min(batch, batch * tokens // _TOKENS), 1)
 
 
-def _flat(tensor_BtD: Tensor | None, like_BtD: Tensor) -> Any:
-    """As an array [tokens of all boards, D]; none are none."""
-    rows = like_BtD.shape[-1]
-    return like_BtD.new_empty(0, rows).numpy() if tensor_BtD is None else tensor_BtD.detach().contiguous().view(-1, rows).numpy()
+def _flat(tensor_BtD: Tensor | None) -> Any:
+    """As one row of numbers; none are none."""
+    return np.empty(0, np.float32) if tensor_BtD is None else tensor_BtD.detach().contiguous().view(-1).numpy()
 
 
 class _Layer(torch.autograd.Function):
     """Keeps v, v0, u and the weights."""
 
     @staticmethod
-    def forward(ctx: Any, v_BtD: Tensor, v0_BtD: Tensor | None, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, order_Ht: Tensor, k: int, scale: float) -> Tensor:
-        u_BtD, out_BtD = (torch.empty(v_BtD.shape) for _ in range(2))
-        v_tD, v0_tD, u_tD, out_tD = (_flat(tensor, v_BtD) for tensor in (v_BtD, v0_BtD, u_BtD, out_BtD))
-        weights, order = [weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND)], order_Ht.numpy()
+    def forward(
+        ctx: Any, v_BtD: Tensor, v0_BtD: Tensor | None, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, order_Ht: Tensor, k: int, scale: float
+    ) -> Tensor:
+        u_BtD, out_BtD = v_BtD.new_empty(v_BtD.shape), v_BtD.new_empty(v_BtD.shape)
+        v, v0, u, out = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, out_BtD))
+        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
         at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], k)
 
         def work(_: int, part: slice) -> None:
-            workspace = torch.empty(at.size).numpy()
-            chunks.forward(workspace, at, scale, order, v_tD[part], v0_tD[part], *weights, u_tD[part], out_tD[part])
+            chunks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, *given, v[part], v0[part], u[part], out[part])
 
-        _share(work, *v_BtD.shape[:2])
+        _share(work, *v_BtD.shape)
         ctx.save_for_backward(v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD)
         ctx.k, ctx.scale = k, scale
         return out_BtD
@@ -120,18 +122,30 @@ class _Layer(torch.autograd.Function):
         v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD = ctx.saved_tensors
         if torch.is_grad_enabled():
             return (*_again(ctx, grad_BtD), None, None, None)
-        v_tD, v0_tD, u_tD, grad_tD = (_flat(tensor, v_BtD) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
-        dv_BtD, dv0_BtD, du_BtD = torch.empty(v_BtD.shape), None if v0_BtD is None else torch.empty(v_BtD.shape), torch.empty(v_BtD.shape)
-        dv_tD, dv0_tD, du_tD = (_flat(tensor, v_BtD) for tensor in (dv_BtD, dv0_BtD, du_BtD))
-        weights, order = [weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND)], order_Ht.numpy()
-        at, (batch, tokens, _) = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], ctx.k), v_BtD.shape
-        part_CH3ND = torch.empty(_blocks(batch, tokens), len(E_HND), 3, *E_HND.shape[1:]).numpy()
+        v, v0, u, grad = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
+        dv_BtD, dv0_BtD, du_BtD = (None if tensor is None else v_BtD.new_empty(v_BtD.shape) for tensor in (v_BtD, v0_BtD, u_BtD))
+        dv, dv0, du = (_flat(tensor) for tensor in (dv_BtD, dv0_BtD, du_BtD))
+        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
+        at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], ctx.k)
+        part_CH3ND = np.empty((_blocks(*v_BtD.shape[:2]), len(E_HND), 3, *E_HND.shape[1:]), np.float32)
 
         def work(block: int, part: slice) -> None:
-            given = v_tD[part], v0_tD[part], *weights, u_tD[part], grad_tD[part]
-            chunks.backward(torch.empty(at.size).numpy(), at, ctx.scale, order, *given, dv_tD[part], dv0_tD[part], du_tD[part], part_CH3ND[block])
+            chunks.backward(
+                v_BtD.new_empty(at.size).numpy(),
+                at,
+                ctx.scale,
+                *given,
+                v[part],
+                v0[part],
+                u[part],
+                grad[part],
+                dv[part],
+                dv0[part],
+                du[part],
+                part_CH3ND[block],
+            )
 
-        _share(work, batch, tokens)
+        _share(work, *v_BtD.shape)
         dDx_HND, dDy_HND, dE_HND = torch.from_numpy(part_CH3ND.sum(0)).unbind(1)
         return dv_BtD, dv0_BtD, dDx_HND.mT, dDy_HND.mT, dE_HND, None, None, None
 

@@ -130,7 +130,7 @@ class Model(model.Model):
         config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
         order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
-        if order_Ht is not None and config.form == "released" and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
+        if board.groups_RGk is not None and order_Ht is not None and config.form == "released" and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
             for weights in self._weights():
                 scale = weights[0].shape[-1] ** -0.5 if config.scaled else 1.0
                 v_BtD = groups.layer(v_BtD, v0_BtD, weights, order_Ht, board.groups_RGk.shape[2], scale)

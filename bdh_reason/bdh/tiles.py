@@ -27,48 +27,16 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
-LANES = 16
+from bdh_reason.bdh.lanes import LANES, LONG, VECTOR, WORD, Place
+
 ROWS = 8  # of a block of `mix`: with two columns 16 sums, enough to hide a multiply-add's latency
 SET, ADD, RELU, GATE, SPLIT, PAST = range(6)
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
-_VECTOR, _LONG, _WORD = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
-_ZERO = ir.Constant(_VECTOR, None)
-
-
-class _Place:
-    """Emits loads and stores at places of the workspace."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
-        self.builder, self.start = builder, context.make_array(kind)(context, builder, array).data
-
-    def at(self, place: Any, *steps: tuple[Any, Any]) -> Any:
-        """place + sum of count * stride."""
-        for count, stride in steps:
-            count = ir.Constant(_LONG, count) if isinstance(count, int) else count
-            place = self.builder.add(place, self.builder.mul(count, stride))
-        return place
-
-    def vector(self, place: Any) -> Any:
-        return self.builder.load(self._pointer(place), align=4)
-
-    def store(self, value: Any, place: Any) -> None:
-        self.builder.store(value, self._pointer(place), align=4)
-
-    def scalar(self, place: Any) -> Any:
-        """One float in all lanes."""
-        return splat(self.builder, self.builder.load(self.builder.gep(self.start, [place]), align=4))
-
-    def _pointer(self, place: Any) -> Any:
-        return self.builder.bitcast(self.builder.gep(self.start, [place]), _VECTOR.as_pointer())
-
-
-def splat(builder: Any, value: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(_WORD, 0))
-    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(_WORD, LANES), [0] * LANES))
+_ZERO = ir.Constant(VECTOR, None)
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
 
 
@@ -77,10 +45,10 @@ def _sums(builder: Any, count: Any, size: int, term: Any) -> list[Any]:
     before, loop, after = builder.block, builder.append_basic_block("products"), builder.append_basic_block("finish")
     builder.branch(loop)
     builder.position_at_end(loop)
-    k, sums = builder.phi(_LONG), [builder.phi(_VECTOR) for _ in range(size)]
+    k, sums = builder.phi(LONG), [builder.phi(VECTOR) for _ in range(size)]
     grown = term(k, sums)
-    following = builder.add(k, ir.Constant(_LONG, 1))
-    for phi, start, value in zip([k, *sums], [ir.Constant(_LONG, 0), *[_ZERO] * size], [following, *grown]):
+    following = builder.add(k, ir.Constant(LONG, 1))
+    for phi, start, value in zip([k, *sums], [ir.Constant(LONG, 0), *[_ZERO] * size], [following, *grown]):
         phi.add_incoming(start, before)
         phi.add_incoming(value, builder.block)
     builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
@@ -88,7 +56,7 @@ def _sums(builder: Any, count: Any, size: int, term: Any) -> list[Any]:
     return grown
 
 
-def _finish(builder: Any, memory: _Place, value: Any, place: Any, gap: Any, how: int) -> None:
+def _finish(builder: Any, memory: Place, value: Any, place: Any, gap: Any, how: int) -> None:
     """What becomes of one vector of a finished block."""
 
     def positive(vector: Any, then: Any) -> Any:
@@ -118,7 +86,7 @@ def _tile(rows: int, columns: int, broadcast: bool) -> Any:
     def tile(_: Any, w: Any, a: Any, ar: Any, ak: Any, b: Any, bk: Any, bc: Any, c: Any, cr: Any, cc: Any, count: Any, how: Any, gap: Any) -> Any:
         def lower(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
             array, a, ar, ak, b, bk, bc, c, cr, cc, count, how, gap = values
-            memory = _Place(context, builder, kinds.args[0], array)
+            memory = Place(context, builder, kinds.args[0], array)
 
             def term(k: Any, sums: list[Any]) -> list[Any]:
                 b_c = [memory.vector(memory.at(b, (column, bc), (k, bk))) for column in range(columns)]
@@ -134,7 +102,7 @@ def _tile(rows: int, columns: int, broadcast: bool) -> Any:
             switch = builder.switch(how, done)
             for kind in range(6):
                 block = builder.append_basic_block()
-                switch.add_case(ir.Constant(_LONG, kind), block)
+                switch.add_case(ir.Constant(LONG, kind), block)
                 builder.position_at_end(block)
                 for index, value in enumerate(sums):
                     _finish(builder, memory, value, memory.at(c, (index // columns, cr), (index % columns, cc)), gap, kind)
@@ -200,7 +168,7 @@ def _interleaved(builder: Any, rows: list[Any], distance: int) -> list[Any]:
             low, high = rows[row], rows[row + distance]
             for target, shift in ((row, 0), (row + distance, distance)):
                 order = [(lane & ~distance) + shift + (LANES if lane & distance else 0) for lane in range(LANES)]
-                turned[target] = builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_WORD, LANES), order))
+                turned[target] = builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(WORD, LANES), order))
     return turned
 
 
@@ -210,7 +178,7 @@ def _turn(_: Any, w: Any, source: Any, stride: Any, target: Any, step: Any) -> A
 
     def lower(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
         array, source, stride, target, step = values
-        memory = _Place(context, builder, kinds.args[0], array)
+        memory = Place(context, builder, kinds.args[0], array)
         rows = [memory.vector(memory.at(source, (row, stride))) for row in range(LANES)]
         for distance in (1, 2, 4, 8):
             rows = _interleaved(builder, rows, distance)
