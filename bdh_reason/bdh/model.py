@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh import attention, layer, room
+from bdh_reason.bdh import attention, groups, layer, room
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -53,8 +53,8 @@ class Config:
     itself; through_time: gradients flow into what earlier tokens wrote (else k and v are constants, section 7.2); pieces: of how many neurons each
     the heads were joined (`surgery`), so that every neuron keeps its rotary frequency; none for heads that grew as one.
 
-    backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled (auto: from a few hundred million products on, where
-    compiling pays); recompute: it makes x and y again instead of keeping them. None of these changes what is computed.
+    backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled. auto: on CPU `bdh.groups` where heads are bound to
+    groups, else compiled from a few hundred million products on, where compiling pays. recompute: x and y are made again instead of kept.
     """
 
     d: int = 32
@@ -167,6 +167,11 @@ class Model(model.Model):
         config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
         order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
+        if config.backward == "auto" and order_Ht is not None and config.form == "released" and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
+            scale, k = (config.n // config.heads) ** -0.5 if config.scaled else 1.0, board.groups_RGk.shape[2]  # type: ignore[union-attr]
+            for weights in self._weights():
+                v_BtD = groups.layer(v_BtD, v0_BtD, weights, order_Ht, k, scale)
+            return v_BtD, (None,) * config.layers
         by_hand = rhos[0] is None and self._by_hand(v_BtD, board)
         for (Dx_HDN, Dy_HDN, E_HND), rho_BHND in zip(self._weights(), rhos):
             v_HBtD = v_BtD[None] if order_Ht is None else model.gather_heads(v_BtD, order_Ht)

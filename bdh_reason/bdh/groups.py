@@ -1,0 +1,159 @@
+"""BDH's layer with heads bound to relations, as one operation on CPU: everything n-wide stays in the cache, and backward makes it again.
+
+Forward, for head h, token i and the k - 1 others j of its group (form released, on a grid):
+
+    x = relu(v Dx)    s_ij = scale (x_i · x_j)    a_i = sum over j of s_ij v_j    b = LN(a)    r = relu(b Dy)    y = r * x
+    u = sum over h of y E        out = LN(v + LN(u) + v0)
+
+Backward, with g' for the gradient of g. Of z = LN(g) over D numbers, with deviation 1/q:  g' = q (z' - mean(z') - z mean(z' * z)) =: back(z', z, q).
+
+    o' = back(out', out, q)      v' = v0' = o'      u' = back(o', LN(u), q)      both LN made again from v, v0 and u, which are all that is kept
+    y' = u' E^T        E' = sum over i of y_i^T u'_i
+    r' = y' * x        x' = y' * r                                               y = r * x
+    p' = r' where r > 0, else 0        Dy' = sum over i of b_i^T p'_i        b' = p' Dy^T        a' = back(b', b, q)
+    m_ij = a'_i · v_j                                                            the gradient of s_ij: a_i holds s_ij v_j, and a_j holds s_ij v_i,
+    x'_i += scale sum over j of (m_ij + m_ji) x_j                                so s_ij's is m_ij + m_ji; s_ii is no part of a
+    v'_j += sum over i of s_ij a'_i                                              s is symmetric
+    x' <- x' where x > 0, else 0       Dx' = sum over i of v_i^T x'_i        v' += x' Dx^T
+
+Boards are split into blocks of a size that depends on the boards alone, blocks over threads; every block has its own sums for the weights, which are
+added in the order of the blocks: results are the same, to the bit, for any number of threads.
+Axes: B batch, t tokens, D width, H heads, N neurons of a head.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bdh_reason.bdh import attention, chunks
+from bdh_reason.bdh.lanes import LANES
+from bdh_reason.model import gather_heads, reorder_heads
+
+Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
+_TOKENS = 3000  # of a block, about: enough that its last, partly empty chunk is a small share, few enough that a batch is many blocks
+
+
+def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
+    """Whether `layer` can be used: float32 on CPU, not under a tracer, D and N multiples of 16."""
+    given = [tensor for tensor in (v_BtD, v0_BtD, *weights) if tensor is not None]
+    plain = all(type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in given)
+    whole = v_BtD.shape[-1] % LANES == 0 and weights[0].shape[-1] % LANES == 0
+    return plain and whole and not torch.compiler.is_compiling()
+
+
+def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
+    """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
+    return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, k, scale)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
+    """The same in torch's own operations, for gradients of gradients."""
+    Dx_HDN, Dy_HDN, E_HND = (weight[:, None] for weight in weights)
+
+    def norm(g: Tensor) -> Tensor:
+        return torch.nn.functional.layer_norm(g, g.shape[-1:])
+
+    v_HBtD = gather_heads(v_BtD, order_Ht)
+    x_HBtN = (v_HBtD @ Dx_HDN).relu()
+    b_HBtD = norm(attention.within_groups(x_HBtN * scale**0.5, v_HBtD, k))
+    u_HBtD = reorder_heads(((b_HBtD @ Dy_HDN).relu() * x_HBtN) @ E_HND, order_Ht.argsort(1))
+    sum_BtD = v_BtD + norm(u_HBtD.sum(0))
+    return norm(sum_BtD if v0_BtD is None else sum_BtD + v0_BtD)
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Worker threads; a forked process has none of its parent's and makes its own."""
+    return ThreadPoolExecutor(threads)
+
+
+def _share(work: Callable[[int, slice], None], batch: int, tokens: int, width: int) -> None:
+    """Calls work(block, its numbers of [B, t, D] in a row) for all blocks of boards, on as many threads as torch may use."""
+    blocks, size = _blocks(batch, tokens), tokens * width
+    starts = [batch * block // blocks * size for block in range(blocks + 1)]
+    parts = [slice(*ends) for ends in pairwise(starts)]
+    if blocks == 1 or torch.get_num_threads() == 1:
+        for block, part in enumerate(parts):
+            work(block, part)
+    else:
+        list(_pool(os.getpid(), torch.get_num_threads()).map(work, range(blocks), parts))
+
+
+def _blocks(batch: int, tokens: int) -> int:
+    return max(min(batch, batch * tokens // _TOKENS), 1)
+
+
+def _flat(tensor_BtD: Tensor | None) -> Any:
+    """As one row of numbers; none are none."""
+    return np.empty(0, np.float32) if tensor_BtD is None else tensor_BtD.detach().contiguous().view(-1).numpy()
+
+
+class _Layer(torch.autograd.Function):
+    """Keeps v, v0, u and the weights."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, v_BtD: Tensor, v0_BtD: Tensor | None, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, order_Ht: Tensor, k: int, scale: float
+    ) -> Tensor:
+        u_BtD, out_BtD = v_BtD.new_empty(v_BtD.shape), v_BtD.new_empty(v_BtD.shape)
+        v, v0, u, out = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, out_BtD))
+        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
+        at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], k)
+
+        def work(_: int, part: slice) -> None:
+            chunks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, *given, v[part], v0[part], u[part], out[part])
+
+        _share(work, *v_BtD.shape)
+        ctx.save_for_backward(v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD)
+        ctx.k, ctx.scale = k, scale
+        return out_BtD
+
+    @staticmethod
+    def backward(ctx: Any, grad_BtD: Tensor) -> Any:  # type: ignore[override]
+        v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return (*_again(ctx, grad_BtD), None, None, None)
+        v, v0, u, grad = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
+        dv_BtD, dv0_BtD, du_BtD = (None if tensor is None else v_BtD.new_empty(v_BtD.shape) for tensor in (v_BtD, v0_BtD, u_BtD))
+        dv, dv0, du = (_flat(tensor) for tensor in (dv_BtD, dv0_BtD, du_BtD))
+        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
+        at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], ctx.k)
+        part_CH3ND = np.empty((_blocks(*v_BtD.shape[:2]), len(E_HND), 3, *E_HND.shape[1:]), np.float32)
+
+        def work(block: int, part: slice) -> None:
+            chunks.backward(
+                v_BtD.new_empty(at.size).numpy(),
+                at,
+                ctx.scale,
+                *given,
+                v[part],
+                v0[part],
+                u[part],
+                grad[part],
+                dv[part],
+                dv0[part],
+                du[part],
+                part_CH3ND[block],
+            )
+
+        _share(work, *v_BtD.shape)
+        dDx_HND, dDy_HND, dE_HND = torch.from_numpy(part_CH3ND.sum(0)).unbind(1)
+        return dv_BtD, dv0_BtD, dDx_HND.mT, dDy_HND.mT, dE_HND, None, None, None
+
+
+def _again(ctx: Any, grad_BtD: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients that can be differentiated again."""
+    v_BtD, v0_BtD, *weights, order_Ht, _ = ctx.saved_tensors
+    out_BtD = plain(v_BtD, v0_BtD, tuple(weights), order_Ht, ctx.k, ctx.scale)
+    wanted = [tensor if tensor is not None and tensor.requires_grad else None for tensor in (v_BtD, v0_BtD, *weights)]
+    found = iter(torch.autograd.grad(out_BtD, [tensor for tensor in wanted if tensor is not None], grad_BtD, create_graph=True))
+    return tuple(None if tensor is None else next(found) for tensor in wanted)
