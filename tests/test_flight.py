@@ -156,6 +156,16 @@ def test_a_new_board_among_old_ones_thinks_as_if_all_were_new(feedback):
     assert not torch.isclose(trained.flight.v_BtD[half_B == 1], alone_BtD[half_B == 1]).all(-1).any()
 
 
+def test_every_step_and_seed_has_its_own_starts_and_a_calm_loop_has_none():
+    trained = learner(loop={"noise": 1.0})
+    tokens_Bt, _ = batch(trained)
+    starts = [noise(trained.reasoner, seed, step, tokens_Bt) for seed in (0, 1) for step in (0, 1, 0)]
+    assert torch.equal(starts[0], starts[2])
+    assert len({start_BtD.sum().item() for start_BtD in starts}) == 4
+    assert starts[0].std().item() == pytest.approx(1, abs=0.1)
+    assert noise(learner(loop={}).reasoner, 0, 0, tokens_Bt) is None
+
+
 def test_a_share_of_the_batches_is_burnt_in_for_a_number_of_steps_in_the_range():
     chosen = recipe(burn_in={"share": 0.2, "steps": [32, 512]})
     burnt = np.array([burn_in(chosen, step) for step in range(2000)])
