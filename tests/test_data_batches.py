@@ -91,3 +91,49 @@ def test_a_batch_larger_than_the_split_is_refused_with_both_sizes(size):
 def test_ranks_that_cannot_share_evenly_are_refused(size, rank, world):
     with pytest.raises(UserError, match=f"a batch of {size} for rank {rank} of {world}"):
         Batches(PROBLEMS, TASK, size, 0, rank, world)
+
+
+def mixed(start, end=None, size=60, seed=0, steps=101):
+    return Batches(PROBLEMS, TASK, size, seed, mix=np.array([start, end or start]), steps=steps)
+
+
+def slices(rows):
+    """The share of each slice of difficulty: up to 20, up to 30, above."""
+    return np.bincount(np.searchsorted(TASK.edges, PROBLEMS.difficulty[rows], side="left"), minlength=3) / len(rows)
+
+
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=3).filter(any), st.integers(0, 100))
+def test_a_mix_is_drawn_in_its_shares_and_nothing_else_is(weights, step):
+    share_S = np.array(weights) / sum(weights)
+    drawn_S = slices(np.concatenate([mixed(share_S).rows(step + more) for more in range(20)]))
+    assert not drawn_S[share_S == 0].any()
+    np.testing.assert_allclose(drawn_S, share_S, atol=0.08)
+
+
+def test_a_mix_goes_in_a_straight_line_from_its_start_to_its_end():
+    batches = mixed([1, 0, 0], [0, 0.5, 0.5])
+    assert slices(batches.rows(0)).tolist() == [1, 0, 0]
+    assert slices(batches.rows(100))[0] == 0
+    half_S = slices(np.concatenate([batches.rows(step) for step in range(40, 61)]))
+    np.testing.assert_allclose(half_S, [0.5, 0.25, 0.25], atol=0.08)
+
+
+@given(seed=st.integers(), step=st.integers(0, 200))
+def test_a_mixed_batch_depends_on_nothing_but_its_name(seed, step):
+    batches = mixed([0.2, 0.5, 0.3], [0.0, 0.5, 0.5], seed=seed)
+    assert fields(batches.at(step)) == fields(mixed([0.2, 0.5, 0.3], [0.0, 0.5, 0.5], seed=seed).at(step))
+    assert (batches.rows(step) != batches.rows(step + 1)).any()
+
+
+def test_within_a_slice_every_problem_is_drawn_alike():
+    count_N = np.bincount(np.concatenate([mixed([0, 1, 0]).rows(step) for step in range(200)]), minlength=60)
+    drawn_N = count_N[count_N > 0]
+    assert len(drawn_N) == (np.searchsorted(TASK.edges, PROBLEMS.difficulty, side="left") == 1).sum()
+    assert drawn_N.min() > 0.7 * drawn_N.mean()
+
+
+def test_a_share_of_a_slice_without_problems_is_refused_before_anything_is_trained():
+    easy = PROBLEMS.take(PROBLEMS.difficulty <= 30)
+    with pytest.raises(UserError, match="a share for slice 3 of difficulty, in which no training problem lies"):
+        Batches(easy, TASK, 4, 0, mix=np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]), steps=1000)
+    Batches(easy, TASK, 4, 0, mix=np.array([[0.5, 0.5, 0.0]] * 2))

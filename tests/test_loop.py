@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import layer_norm
 
 from bdh_reason.bdh import EXAMPLES, Model
-from bdh_reason.reason.loop import Loop, Reasoner
+from bdh_reason.reason.loop import Loop, Reasoner, Thought
 from bdh_reason.train.initial import initial
 
 every_board = pytest.mark.parametrize("kind", BOARDS)
@@ -100,3 +100,24 @@ def test_nothing_is_thought_before_it_is_asked_for(monkeypatch):
     thought = thinker.think(some("plain"), 1_000_000)
     next(thought), next(thought)
     assert len(steps) == 2
+
+
+@given(st.integers(0, 4), st.integers(1, 4), st.sampled_from(list(BOARDS)), on_and_off, on_and_off)
+def test_some_steps_and_then_some_more_are_one_rollout(first, more, kind, feedback, inject):
+    thinker, tokens_Bt = reasoner(kind, feedback=feedback, inject=inject, noise=1.0), some(kind)
+    thought = thinker.wake(tokens_Bt, start(kind))
+    for _, later in thinker.go_on(tokens_Bt, thought, first):
+        thought = later
+    in_two = [reply_BTS for reply_BTS, _ in thinker.go_on(tokens_Bt, thought, more)]
+    in_one = list(thinker.think(tokens_Bt, first + more, start(kind)))[first:]
+    for one, two in zip(in_one, in_two, strict=True):
+        assert torch.equal(one, two)
+
+
+@every_board
+def test_zeros_feed_a_board_nothing(kind):
+    thinker, tokens_Bt = reasoner(kind), some(kind)
+    v_BtD, _ = thinker.wake(tokens_Bt)
+    nothing_BTS = torch.zeros(2, BOARDS[kind].positions, len(BOARDS[kind].symbols)).double()
+    plain, fed = (next(thinker.go_on(tokens_Bt, Thought(v_BtD, belief), 1))[0] for belief in (None, nothing_BTS))
+    torch.testing.assert_close(plain, fed, rtol=0, atol=1e-12)

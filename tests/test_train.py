@@ -1,6 +1,7 @@
 """A run that is stopped anywhere and continued ends in exactly the weights of one that was not."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,9 +105,16 @@ def test_slices_by_time_add_up_to_the_undisturbed_run(tmp_path, undisturbed, mon
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_process_fails_and_continues_to_the_same_weights(kind, tmp_path, undisturbed):
-    code = "import sys, test_train, pathlib; test_train.slow(); test_train.run(pathlib.Path(sys.argv[1]))"
+    killed(kind, tmp_path / "run", {})
+    assert run(tmp_path / "run").done == STEPS
+    assert equal(weights(tmp_path / "run"), undisturbed)
+
+
+def killed(kind: signal.Signals, folder: Path, changes: dict[str, object]) -> None:
+    """Another process begins the run and is sent the signal in its sixth step."""
+    code = f"import sys, test_train, pathlib; test_train.slow(); test_train.run(pathlib.Path(sys.argv[1]), test_train.recipe(**{changes!r}))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
-    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", code, str(folder)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     for line in child.stdout:
         if line == "step 5\n":
@@ -114,12 +122,10 @@ def test_a_killed_process_fails_and_continues_to_the_same_weights(kind, tmp_path
     child.send_signal(kind)
     child.communicate()
     assert child.returncode not in (0, 2)
-    assert run(tmp_path / "run").done == STEPS
-    assert equal(weights(tmp_path / "run"), undisturbed)
 
 
 def slow() -> None:
-    """In the child process of the test above: says which step it is at, takes its time, and keeps the state after every step."""
+    """In the child process of `killed`: says which step it is at, takes its time, and keeps the state after every step."""
     from bdh_reason.train import callbacks
 
     callbacks.KEEP_EVERY = 0.0
@@ -203,7 +209,7 @@ def test_training_learns(tmp_path):
     chosen = splits(learnable, tmp_path / "data", lambda *_: None)
     board = learnable.build_task().board("cells", "grid")
     from bdh_reason.reason.loop import Reasoner
-    from bdh_reason.train.module import tensors
+    from bdh_reason.train.flight import tensors
 
     untrained = Learner(Reasoner(learnable.build_model(board), board, learnable.loop), learnable)
     batch = tensors(board, chosen.train.take(list(range(len(chosen.train)))))
@@ -219,6 +225,18 @@ def test_every_run_is_logged_offline_without_a_key(tmp_path, capsys, monkeypatch
     run(tmp_path / "run")
     assert "logging offline" in capsys.readouterr().err
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+@pytest.mark.parametrize(("changes", "seen"), [({}, "80 problems"), ({"carry": {"age": 5}}, r"(1[6-9]|[23]\d) problems")])
+def test_a_report_says_how_many_problems_were_seen_and_how_fast(changes, seen, tmp_path, capsys):
+    run(tmp_path / "run", recipe(loop={}, optimiser={"lr": 1e-9}, task={"name": "toy", "options": {"digits": 2}}, **changes))
+    assert re.search(rf"toy 10/10 · {seen} · loss \d\.\d+ · validation exact_match \d\.\d+ · [\d,]+ board-steps/s · 0 s left", capsys.readouterr().err)
+
+
+def test_a_batch_that_cannot_be_made_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("bdh_reason.data.batches.Batches.at", lambda *_: (_ for _ in ()).throw(RunError("no batch")))
+    with pytest.raises(RunError, match="no batch"):
+        run(tmp_path / "run")
 
 
 def test_the_learning_rate_warms_up_and_falls_to_its_end():

@@ -2,12 +2,13 @@
 
 Steps run on over the epochs: step s takes places s·size … s·size + size − 1 of an endless row of shuffled epochs, so every epoch holds every
 problem exactly once and nothing is dropped at its end. `size` counts all ranks together; another number of ranks only cuts the same batch differently.
+With a mix, each place is drawn anew, first its slice of difficulty and then a problem of that slice, so that no step has to know the ones before it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from bdh_reason.task import Problems, Task
 class Batches:
     """The batches that rank `rank` of `world` sees, `size` problems over all ranks, under random symmetries of the task.
 
-    Raises UserError for a split smaller than a batch and for ranks that cannot share a batch evenly.
+    mix: the shares of the task's slices of difficulty in a batch at step 0 and at step `steps` − 1, float [2, slices], in a straight line between them.
+    Raises UserError for a split smaller than a batch, for ranks that cannot share a batch evenly and for a share of an empty slice.
     """
 
     problems: Problems
@@ -29,12 +31,17 @@ class Batches:
     seed: int
     rank: int = 0
     world: int = 1
+    mix: np.ndarray | None = None
+    steps: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= len(self.problems):
             raise UserError(f"a batch of {self.size} from a split of {len(self.problems)} problems", f"1 to {len(self.problems)}", "build more data")
         if self.size % self.world or not 0 <= self.rank < self.world:
             raise UserError(f"a batch of {self.size} for rank {self.rank} of {self.world}", "a size that the ranks divide evenly")
+        for slice_, members in enumerate(() if self.mix is None else self._slices):
+            if not len(members) and self.mix[:, slice_].any():  # type: ignore[index]
+                raise UserError(f"a share for slice {slice_ + 1} of difficulty, in which no training problem lies", "0 there", "or build more data")
 
     def at(self, step: int) -> Problems:
         """The batch of one step: size / world problems. The symmetries are drawn for all ranks together, so they do not hang on `world` either."""
@@ -44,13 +51,28 @@ class Batches:
         return augmented.take(slice(self.rank * share, (self.rank + 1) * share))
 
     def rows(self, step: int) -> np.ndarray:
-        """int64 [size]: which problems the step takes over all ranks. They lie in at most two epochs, for a batch is never larger than the split."""
+        """int64 [size]: which problems the step takes over all ranks. Without a mix they lie in at most two epochs, for no batch is larger than the split."""
+        if self.mix is not None:
+            return self._mixed(step)
         total = len(self.problems)
         epoch, place = divmod(step * self.size, total)
         first = _order(self.seed, epoch, total)[place : place + self.size]
         if len(first) == self.size:
             return first
         return np.concatenate([first, _order(self.seed, epoch + 1, total)[: self.size - len(first)]])
+
+    def _mixed(self, step: int) -> np.ndarray:
+        start_S, end_S = self.mix  # type: ignore[misc]
+        draw = generator(self.seed, "mix", index=step)
+        slice_N = draw.choice(len(start_S), self.size, p=start_S + min(step / max(self.steps - 1, 1), 1) * (end_S - start_S))
+        size_N = np.array([len(members) for members in self._slices])[slice_N]
+        return np.array([self._slices[slice_][place] for slice_, place in zip(slice_N, draw.integers(size_N))])
+
+    @cached_property
+    def _slices(self) -> list[np.ndarray]:
+        """The problems of each slice of difficulty, as result tables cut them: up to the first edge, above it up to the second, …, above the last."""
+        slice_N = np.searchsorted(self.task.edges, self.problems.difficulty, side="left")
+        return [np.flatnonzero(slice_N == place) for place in range(len(self.task.edges) + 1)]
 
 
 @lru_cache(maxsize=4)

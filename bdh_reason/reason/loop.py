@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn.functional import layer_norm
@@ -19,6 +20,16 @@ from bdh_reason.model import Model, State
 from bdh_reason.task import Board
 
 States = tuple[State, ...]
+
+
+class Thought(NamedTuple):
+    """All that a rollout hands from step to step: v [B, t, D], and the reply's probabilities [B, T, S] that the next step is fed.
+
+    Before the first step, and in a loop without feedback, there is no belief; where some boards of a batch have one, zeros feed nothing to the others.
+    """
+
+    v_BtD: Tensor
+    belief_BTS: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,20 @@ class Reasoner:
 
     def think(self, tokens_Bt: Tensor, depth: int, start_BtD: Tensor | None = None) -> Iterator[Tensor]:
         """Yields the reply logits [B, T, S] after each of `depth` steps; `start` (unit noise) is scaled by `loop.noise` and added to the embedding."""
-        for reply_BTS, _ in self._steps(tokens_Bt, repeat(None, depth), start_BtD):
+        for reply_BTS, _ in self.go_on(tokens_Bt, self.wake(tokens_Bt, start_BtD), depth):
             yield reply_BTS
+
+    def wake(self, tokens_Bt: Tensor, start_BtD: Tensor | None = None) -> Thought:
+        """The thought before the first step; `start` as in `think`."""
+        v_BtD = self.model.embed(tokens_Bt, self.board)
+        if start_BtD is not None:
+            v_BtD = v_BtD + self.loop.noise * start_BtD
+        return Thought(layer_norm(v_BtD, v_BtD.shape[-1:]))
+
+    def go_on(self, tokens_Bt: Tensor, thought: Thought, depth: int) -> Iterator[tuple[Tensor, Thought]]:
+        """Yields the reply logits [B, T, S] and the thought after each of `depth` further steps: n steps and then m are n + m steps."""
+        for reply_BTS, later, _ in self._steps(tokens_Bt, thought, repeat(None, depth)):
+            yield reply_BTS, later
 
     def begin(self, batch: int, depth: int) -> States:
         """What `depth` steps remember of `batch` texts before the first token."""
@@ -61,19 +84,18 @@ class Reasoner:
             raise UserError("no states to read on from", "those of at least one step")
         for state in states:
             self.model.admit(state, len(tokens_Bt))
-        steps = list(self._steps(tokens_Bt, states))
-        return steps[-1][0], tuple(state for _, state in steps if state)
+        steps = list(self._steps(tokens_Bt, self.wake(tokens_Bt), states))
+        return steps[-1][0], tuple(state for *_, state in steps if state)
 
-    def _steps(self, tokens_Bt: Tensor, states: Iterable[State | None], start_BtD: Tensor | None = None) -> Iterator[tuple[Tensor, State | None]]:
+    def _steps(self, tokens_Bt: Tensor, thought: Thought, states: Iterable[State | None]) -> Iterator[tuple[Tensor, Thought, State | None]]:
         """The loop itself, one step for each state."""
         model, board, loop = self.model, self.board, self.loop
-        v0_BtD = model.embed(tokens_Bt, board)
-        v_BtD = v0_BtD if start_BtD is None else v0_BtD + loop.noise * start_BtD
-        v_BtD = layer_norm(v_BtD, v_BtD.shape[-1:])
-        reply_BTS: Tensor | None = None
+        v0_BtD = model.embed(tokens_Bt, board) if loop.inject else None
+        v_BtD, belief_BTS = thought
         for state in states:
-            if loop.feedback and reply_BTS is not None:
-                v_BtD = v_BtD + model.feed(reply_BTS.softmax(-1), board)
-            v_BtD, state = model.step(v_BtD, v0_BtD if loop.inject else None, board, state)
+            if belief_BTS is not None:
+                v_BtD = v_BtD + model.feed(belief_BTS, board)
+            v_BtD, state = model.step(v_BtD, v0_BtD, board, state)
             reply_BTS = board.collapse(model.readout(v_BtD))
-            yield reply_BTS, state
+            belief_BTS = reply_BTS.softmax(-1) if loop.feedback else None
+            yield reply_BTS, Thought(v_BtD, belief_BTS), state

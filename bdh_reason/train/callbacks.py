@@ -16,9 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bdh_reason.reason.predict import in_place
 from bdh_reason.task import Problems, Task
 from bdh_reason.train.checkpoint import Card, write
+from bdh_reason.train.flight import Flight, burn_in
 from bdh_reason.train.module import Learner
 
 KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
+SAY_EVERY = 30.0  # seconds between two lines of a report that is not watched
 
 
 class Validation(Callback):
@@ -48,14 +50,21 @@ class Keeper(Callback):
     def __init__(self, folder: Path, validation: Validation, data_hash: str, best: float | None, wandb_id: str) -> None:
         self.folder, self.validation, self.data_hash, self.best, self.wandb_id = folder, validation, data_hash, best, wandb_id
         self.kept_at = time.monotonic()
-        self.flops_per_step = 0.0
+        self.flops_per_step, self.burnt_flops = 0.0, 0.0
 
     def on_fit_start(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
         recipe = learner.recipe
         forward = learner.model.flops(learner.reasoner.board, recipe.depth, recipe.loop.feedback)
         self.flops_per_step = 3.0 * forward * recipe.batch
+        self.burnt_flops = sum(self.burnt(learner, step) for step in range(learner.done))
+
+    def burnt(self, learner: Learner, step: int) -> float:
+        """Forward FLOPs of one optimiser step without a gradient."""
+        recipe, steps = learner.recipe, burn_in(learner.recipe, step)
+        return float(recipe.batch * learner.model.flops(learner.reasoner.board, steps, recipe.loop.feedback)) if steps else 0.0
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
+        self.burnt_flops += self.burnt(learner, learner.done - 1)
         latest = self.validation.latest
         if latest is not None and self.validation.at == learner.done and (self.best is None or latest >= self.best):
             self.best = latest
@@ -80,16 +89,17 @@ class Keeper(Callback):
     def card(self, learner: Learner) -> Card:
         """What the next checkpoint says about itself."""
         recipe = learner.recipe.model_dump(mode="json")
-        return Card(recipe, learner.done, self.data_hash, self.best, self.flops_per_step * learner.done, self.wandb_id)
+        return Card(recipe, learner.done, self.data_hash, self.best, self.flops_per_step * learner.done + self.burnt_flops, self.wandb_id)
 
 
 def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:
-    """Weights, their average and the optimiser's moments as one flat mapping."""
+    """Weights, their average, the optimiser's moments and the boards in flight as one flat mapping."""
     weights = {f"weight.{name}": weight.data for name, weight in learner.model.named_parameters()}
     average = {f"average.{name}": weight for name, weight in learner.average.weights.items()}
     moments = learner.optimizers().state_dict()["state"]  # type: ignore[union-attr]
     optimiser = {f"optimiser.{index}.{key}": value for index, state in moments.items() for key, value in state.items()}
-    return {**weights, **average, **optimiser}
+    flight = {f"flight.{name}": value for name, value in learner.flight._asdict().items()} if learner.flight else {}
+    return {**weights, **average, **optimiser, **flight}
 
 
 def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
@@ -104,17 +114,20 @@ def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[st
             _, index, moment = key.split(".")
             state.setdefault(int(index), {})[moment] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    device = learner.model.token_VD.device
+    flight = {key.removeprefix("flight."): value.to(device) for key, value in tensors.items() if key.startswith("flight.")}
+    learner.flight = Flight(**flight) if flight else None
 
 
 class Report(Callback):
-    """Loss, validation exact_match, problems/s and time left on standard error: a live bar in a terminal, a plain line now and then elsewhere."""
+    """Problems started, loss, validation exact_match, trained board-steps/s and time left on standard error: a live bar in a terminal, lines elsewhere."""
 
     def __init__(self, validation: Validation, lines: int = 20) -> None:
         self.validation, self.lines = validation, lines
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
-        self.begun, self.first, self.loss = time.monotonic(), learner.done, float("nan")
+        self.begun, self.said, self.first, self.loss = time.monotonic(), time.monotonic(), learner.done, None
         if sys.stderr.isatty():
             columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")
             self.bar = Progress(*columns, console=Console(stderr=True))
@@ -122,18 +135,22 @@ class Report(Callback):
             self.bar.start()
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, outputs: Any, *_: Any) -> None:  # type: ignore[override]
-        loss = outputs["loss"].item()
-        self.loss = loss if self.loss != self.loss else 0.98 * self.loss + 0.02 * loss
-        seconds = time.monotonic() - self.begun
-        speed = (learner.done - self.first) * learner.recipe.batch / seconds
-        exact = "–" if self.validation.latest is None else f"{self.validation.latest:.3f}"
-        note = f"loss {self.loss:.4f} · validation exact_match {exact} · {speed:,.0f} problems/s"
-        total = learner.recipe.steps
+        loss, total, now = outputs["loss"].detach(), learner.recipe.steps, time.monotonic()
+        self.loss = loss.clone() if self.loss is None else self.loss.lerp_(loss, 0.02)  # stays where it is: to read it is to wait for it
+        if learner.done == total or now - self.said > (0.5 if self.bar else SAY_EVERY) or not (self.bar or learner.done % max(total // self.lines, 1)):
+            self.said = now
+            self.say(learner, (now - self.begun) / (learner.done - self.first))
+
+    def say(self, learner: Learner, seconds: float) -> None:
+        """One line or one stroke of the bar; `seconds` is what an optimiser step takes."""
+        recipe, exact = learner.recipe, "–" if self.validation.latest is None else f"{self.validation.latest:.3f}"
+        seen, speed = int(learner.problems_seen), recipe.batch * recipe.depth / seconds
+        note = f"{seen:,} problems · loss {self.loss:.4f} · validation exact_match {exact} · {speed:,.0f} board-steps/s"
         if self.bar:
             self.bar.update(self.row, completed=learner.done, note=note)
-        elif learner.done % max(total // self.lines, 1) == 0 or learner.done == total:
-            left = (total - learner.done) * learner.recipe.batch / speed
-            print(f"{learner.recipe.name} {learner.done}/{total} · {note} · {left:,.0f} s left", file=sys.stderr, flush=True)
+        else:
+            left = (recipe.steps - learner.done) * seconds
+            print(f"{recipe.name} {learner.done}/{recipe.steps} · {note} · {left:,.0f} s left", file=sys.stderr, flush=True)
 
     def teardown(self, trainer: Any, learner: Learner, stage: str) -> None:  # type: ignore[override]
         if self.bar:

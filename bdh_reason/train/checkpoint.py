@@ -1,6 +1,7 @@
 """Checkpoints: safetensors weights, which cannot run code, and a JSON that says what they are. The JSON is written last, so what it names is whole.
 
-A run's folder holds two: `model` (averaged weights, the best on validation so far) and `state` (all that is needed to go on exactly).
+A run's folder holds two: `model` (averaged weights, the best on validation so far) and `state` (all that is needed to go on exactly). What is larger than
+`PART` lies in numbered parts, which are pieces of one safetensors file: so a state can move between machines that take small files only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import replace, writing
 
 SCHEMA = 1
+PART = 15_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,21 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
         raise RunError(f"{bad[0]} is not finite at step {card.step}: nothing was written, the last good checkpoint in {folder} stands")
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     weights = folder / f"{kind}-{card.step:07d}.safetensors"
-    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "sha256": digest(card, content), **card.content()}
+    parts = _parts(weights, -(-len(content) // PART))
+    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "parts": len(parts), "sha256": digest(card, content), **card.content()}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        replace(weights, content)
+        for number, part in enumerate(parts):
+            replace(part, content[number * PART : (number + 1) * PART])
         replace(folder / f"{kind}.json", (json.dumps(about, indent=1) + "\n").encode())
-        for older in folder.glob(f"{kind}-*.safetensors"):
-            if older != weights:
-                older.unlink()
+        for older in set(folder.glob(f"{kind}-*.safetensors*")) - set(parts):
+            older.unlink()
     return folder / f"{kind}.json"
+
+
+def _parts(weights: Path, count: int) -> list[Path]:
+    """The files that the weights lie in."""
+    return [weights] if count == 1 else [weights.with_name(f"{weights.name}.{number}") for number in range(count)]
 
 
 class Checkpoint(NamedTuple):
@@ -90,20 +98,20 @@ def read(path: Path) -> Checkpoint:
     try:
         about = json.loads(path.read_bytes())
         schema, name, sha256 = about.pop("schema"), Path(about.pop("weights")).name, about.pop("sha256")
+        parts = _parts(path.with_name(name), int(about.pop("parts", 1)))
         about.pop("package")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is damaged", "the file as training wrote it") from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "train again or use that version")
-    weights = path.with_name(name)
-    content = weights.read_bytes() if weights.is_file() else b""
-    if not content:
-        raise UserError(f"{weights} is missing", "the file as training wrote it, beside its JSON")
+    if missing := [part for part in parts if not part.is_file() or not part.stat().st_size]:
+        raise UserError(f"{missing[0]} is missing", "the file as training wrote it, beside its JSON")
+    content = b"".join(part.read_bytes() for part in parts)
     try:
         card = Card(**about)
         if digest(card, content) != sha256:
             raise UserError(
-                f"{path} and {weights.name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again"
+                f"{path} and {name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again"
             )
         return Checkpoint(card, load(content), sha256)
     except (TypeError, SafetensorError) as error:

@@ -10,57 +10,61 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bdh_reason import rng
 from bdh_reason.errors import RunError
 from bdh_reason.reason.loop import Reasoner
-from bdh_reason.task import Board, Problems
 from bdh_reason.train.average import Average
+from bdh_reason.train.flight import Batch, Flight, land, take_off
 from bdh_reason.train.recipe import Recipe
 
-Batch = tuple[Tensor, Tensor, Tensor]
-
-
-def tensors(board: Board, problems: Problems) -> Batch:
-    """Tokens int64 [B, t], right symbols int64 [B, T] and scored positions bool [B, T]."""
-    parts = board.expand(problems.prompt), board.index(problems.target), problems.scored
-    return tuple(torch.from_numpy(part) for part in parts)  # type: ignore[return-value]
+LOOK_EVERY = 50  # optimiser steps between two looks at the loss on an accelerator, which has to wait for each
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The rate of optimiser step `step` (from 0): linear warm-up, then a cosine down to `final` of the peak at the last step."""
+    """The rate of optimiser step `step` (from 0): linear warm-up, then down to `final` of the peak at the last step, as `Optimiser` says."""
     optimiser = recipe.optimiser
-    cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-    return optimiser.lr * min((step + 1) / max(optimiser.warmup, 1), optimiser.final + (1 - optimiser.final) * cosine)
+    left = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    if optimiser.decay == "wsd":
+        left = min(1.0, (recipe.steps - step) / max(optimiser.cooldown * recipe.steps, 1))
+    return optimiser.lr * min((step + 1) / max(optimiser.warmup, 1), optimiser.final + (1 - optimiser.final) * left)
 
 
 class Learner(lightning.LightningModule):
-    """Trains `reasoner.model`; `done` counts finished optimiser steps over all slices of a run."""
+    """Trains `reasoner.model`; `done` counts finished optimiser steps over all slices of a run, `flight` is what the last of them handed on."""
 
     def __init__(self, reasoner: Reasoner, recipe: Recipe, done: int = 0) -> None:
         super().__init__()
         self.model, self.reasoner, self.recipe, self.done = reasoner.model, reasoner, recipe, done
         self.average = Average(self.model, recipe.ema)
+        self.flight: Flight | None = None
+        self.landed: Flight | None = None  # the next flight, before the optimiser step is finished
+
+    @property
+    def problems_seen(self) -> Tensor:
+        """How many boards were started so far, int64 []; it stays on its device, for to read it is to wait for it."""
+        return self.flight.started if self.flight else torch.tensor(self.done * self.recipe.batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the scored positions: the mean over all latent steps, or that of the last."""
-        tokens_Bt, target_BT, scored_BT = batch
-        target_M = target_BT[scored_BT]
-        with torch.autocast(tokens_Bt.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            replies = [reply_BTS[scored_BT] for reply_BTS in self.reasoner.think(tokens_Bt, self.recipe.depth, self._start(tokens_Bt))]
-        supervised = replies if self.recipe.loss == "every" else replies[-1:]
-        return torch.stack([cross_entropy(reply_MS.float(), target_M) for reply_MS in supervised]).mean()
+        """Cross-entropy of the scored positions, the mean over the supervised latent steps, of the boards in flight; those of `batch` take free places."""
+        batch = self.flight.take_in(batch) if self.flight else batch
+        tokens_Bt, target_BT = batch
+        losses = []
+        with self._precision():  # its own: weights that autocast casts without a gradient must not be met again with one
+            start = take_off(self.reasoner, self.recipe, self.flight, tokens_Bt, self.done)
+        with self._precision():
+            for step, (reply_BTS, thought) in enumerate(self.reasoner.go_on(tokens_Bt, start, self.recipe.depth), 1):  # noqa: B007
+                if step in self.recipe.supervised:
+                    losses.append(cross_entropy(reply_BTS.float().flatten(0, 1), target_BT.flatten(), ignore_index=-1))
+        self.landed = land(self.flight, batch, thought, reply_BTS, self.recipe.carry.age)
+        return torch.stack(losses).mean()
 
-    def _start(self, tokens_Bt: Tensor) -> Tensor | None:
-        if not self.recipe.loop.noise:
-            return None
-        source = torch.Generator(tokens_Bt.device).manual_seed(rng.derive(self.recipe.seed, "training start", index=self.done) >> 1)
-        return torch.randn(*tokens_Bt.shape, self.model.config.d, generator=source, device=tokens_Bt.device)
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.model.token_VD.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         loss = self.loss(batch)
-        if not math.isfinite(value := loss.item()):
+        if (loss.device.type == "cpu" or self.done % LOOK_EVERY == 0) and not math.isfinite(value := loss.item()):
             raise RunError(f"the loss is {value} at step {self.done + 1}: checkpoints written before it stand; a lower optimiser.lr may help")
-        self.log_dict({"loss": value, "problems_seen": float(self.done * self.recipe.batch)})
+        self.log_dict({"loss": loss.detach(), "problems_seen": self.problems_seen.float()})
         return loss
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -72,7 +76,7 @@ class Learner(lightning.LightningModule):
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         super().optimizer_step(*args, **options)
-        self.done += 1
+        self.done, self.flight = self.done + 1, self.landed
         self.average.update(self.model, self.done)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bdh_reason import discover
 from bdh_reason.config import configure, read_yaml
@@ -17,6 +18,7 @@ from bdh_reason.train.initial import initial
 FOLDER = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -42,14 +44,47 @@ class Data(Section):
 
 
 class Optimiser(Section):
-    """AdamW: linear warm-up to `lr`, then a cosine to `final` of it; decay on matrices only; gradients clipped to norm `clip`."""
+    """AdamW: linear warm-up to `lr`, then down to `final` of it; weight decay on matrices only; gradients clipped to norm `clip`.
+
+    decay "cosine": over the whole run. "wsd" (warm-up, stable, decay): in a line over the last `cooldown` of the steps, so that a run whose cool-down
+    has not begun goes on under a larger or smaller `steps` as if that had been planned.
+    """
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
+    decay: Literal["cosine", "wsd"] = "cosine"
+    cooldown: Share = 0.2
     final: Share = 0.05
     warmup: Annotated[int, Field(ge=0)] = 100
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     clip: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Carry(Section):
+    """How many optimiser steps a board may stay in flight, each going on from its last thought; it leaves earlier once its reply is the target."""
+
+    age: Positive = 1
+
+
+class BurnIn(Section):
+    """`share` of the batches think for a number of steps from `steps[0]` to `steps[1]` without a gradient before the trained ones."""
+
+    share: Share = 0.0
+    steps: tuple[Positive, Positive] = (32, 512)
+
+
+class Mix(Section):
+    """How much of a batch comes from each slice of difficulty (up to the task's first edge, the second, …, above the last); need not add up to 1.
+
+    The weights go in a straight line from `start` at the first step to `end` at the last, where there is one. Without a start: the data as they are.
+    """
+
+    start: tuple[Weight, ...] = ()
+    end: tuple[Weight, ...] = ()
+
+    def shares(self) -> np.ndarray | None:
+        """The shares at the first and at the last step, float [2, slices], or None where the data are taken as they are."""
+        return np.array([np.array(weights) / sum(weights) for weights in (self.start, self.end or self.start)]) if self.start else None
 
 
 class Validation(Section):
@@ -67,8 +102,8 @@ def _loop(given: Any) -> Loop:
 
 
 class Recipe(Section):
-    """One training run. `depth` latent steps are trained through, with a loss on every one or on the last; `ema` averages the weights;
-    `match` says what this run has in common with the one it is compared to.
+    """One training run. `depth` latent steps are trained through; `ema` averages the weights; `match` says what this run has in common with
+    the one it is compared to. `loss`: on the last step, or on every `loss_stride`-th counted back from it down to `loss_from` (1 is the first).
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -80,6 +115,11 @@ class Recipe(Section):
     loop: Annotated[Loop, BeforeValidator(_loop)] = Loop()
     depth: Positive = 8
     loss: Literal["every", "last"] = "every"
+    loss_from: Positive = 1
+    loss_stride: Positive = 1
+    carry: Carry = Carry()
+    burn_in: BurnIn = BurnIn()
+    mix: Mix = Mix()
     steps: Positive
     batch: Positive = 64
     optimiser: Optimiser = Optimiser()
@@ -88,6 +128,26 @@ class Recipe(Section):
     seed: int = 0
     match: Literal["", "params", "flops", "state"] = ""
     validation: Validation = Validation()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        """What no field can say alone. Raises UserError."""
+        slices = len(discover.task_module(self.task.name).Task.edges) + 1
+        if self.loss_from > self.depth:
+            raise UserError(f"loss_from = {self.loss_from} of {self.depth} latent steps", f"1 to {self.depth}")
+        if self.burn_in.steps[0] > self.burn_in.steps[1]:
+            raise UserError(f"burn_in.steps = {self.burn_in.steps}", "the fewest steps, then the most")
+        for weights in (self.mix.start, self.mix.end):
+            if weights and (len(weights) != slices or not sum(weights)):
+                raise UserError(f"mix of {weights}", f"{slices} weights, one for each slice of difficulty of {self.task.name}, not all 0")
+        if self.mix.end and not self.mix.start:
+            raise UserError("mix.end without mix.start", "both, or none")
+        return self
+
+    @property
+    def supervised(self) -> range:
+        """The latent steps (from 1) that a loss is taken on, the last one first."""
+        return range(self.depth, self.depth - 1 if self.loss == "last" else self.loss_from - 1, -self.loss_stride)
 
     def build_task(self) -> Task:
         """The task in this recipe's configuration."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,9 +27,10 @@ from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Task
 from bdh_reason.train.callbacks import Keeper, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, read
-from bdh_reason.train.module import Batch, Learner, tensors
+from bdh_reason.train.flight import Batch, tensors
+from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import Splits
-from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.recipe import Recipe, parse
 from bdh_reason.train.tracking import wandb_logger
 
 
@@ -42,14 +44,20 @@ class Outcome:
 
 
 class Stream(IterableDataset[Batch]):
-    """The batches of steps done … steps − 1, a pure function of the recipe's seed."""
+    """The batches of steps done … steps − 1, a pure function of the recipe's seed, each made while the one before is in use."""
 
     def __init__(self, batches: Batches, learner: Learner) -> None:
         self.batches, self.learner = batches, learner
 
     def __iter__(self) -> Iterator[Batch]:
-        for step in range(self.learner.done, self.learner.recipe.steps):
-            yield tensors(self.learner.reasoner.board, self.batches.at(step))
+        with ThreadPoolExecutor(1) as worker:
+            coming = worker.submit(self._batch, self.learner.done)
+            for step in range(self.learner.done + 1, self.learner.recipe.steps + 1):
+                ready, coming = coming.result(), worker.submit(self._batch, step)
+                yield ready
+
+    def _batch(self, step: int) -> Batch:
+        return tensors(self.learner.reasoner.board, self.batches.at(step))
 
 
 def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
@@ -61,7 +69,7 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     board = task.board(recipe.view, recipe.reading)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in () if resume else (path for kind in ("model", "state") for path in (*folder.glob(f"{kind}-*.safetensors"), folder / f"{kind}.json")):
+        for old in () if resume else (path for kind in ("model", "state") for path in (*folder.glob(f"{kind}-*.safetensors*"), folder / f"{kind}.json")):
             old.unlink(missing_ok=True)
     learner = Learner(Reasoner(recipe.build_model(board), board, recipe.loop), recipe)
     state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
@@ -75,7 +83,8 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     trainer, keeper = _trainer(recipe, task, splits, folder, device, card, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
-    stream = DataLoader(Stream(Batches(splits.train, task, recipe.batch, recipe.seed), learner), batch_size=None)
+    batches = Batches(splits.train, task, recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=recipe.steps)
+    stream = DataLoader(Stream(batches, learner), batch_size=None, pin_memory=device.startswith("cuda"))
     try:
         with _gently(trainer):
             trainer.fit(learner, stream)
@@ -119,13 +128,19 @@ def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
 
 def _state(recipe: Recipe, splits: Splits, folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
     card, kept, _ = read(folder / "state.json")
-    if card.recipe != recipe.model_dump(mode="json"):
-        mine, theirs = recipe.model_dump(mode="json"), card.recipe
+    if not _goes_on(begun := parse(card.recipe, str(folder / "state.json")), recipe, card.step):
+        mine, theirs = recipe.model_dump(mode="json"), begun.model_dump(mode="json")
         differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
         raise UserError(f"{folder} holds a run of another recipe ({'; '.join(differing)})", "the same recipe", "choose another --out, or --resume never")
     if card.data_hash != splits.data_hash:
         raise UserError(f"{folder} was trained on other data ({card.data_hash[:12]}, not {splits.data_hash[:12]})", "the same data", "choose another --out")
     return card, kept
+
+
+def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
+    """Whether the steps done so far are what `recipe` would have done: the same recipe, or one that only ends sooner or later and begins as this one did."""
+    ends = {"steps": recipe.steps} if not recipe.mix.end and recipe.steps >= done else {}
+    return begun.model_copy(update=ends) == recipe and all(learning_rate(begun, step) == learning_rate(recipe, step) for step in range(done))
 
 
 def _trainer(
