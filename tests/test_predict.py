@@ -50,12 +50,12 @@ class Known:
         place_T = np.arange(prompt_BT.shape[1])
         return (prompt_BT.astype(int) @ (place_T + 1) + step)[:, None] // (place_T + 1) % len(self.board.symbols)
 
-    def think(self, tokens_Bt, depth, start_BtD=None):
+    def trace(self, tokens_Bt, depth, start_BtD=None):
         self.shown.append(tokens_Bt.numpy().astype(np.uint8))
         for step in range(1, depth + 1):
             self.steps += 1
             favourite_BT = torch.from_numpy(self.favourite(tokens_Bt.numpy(), step))
-            yield torch.nn.functional.one_hot(favourite_BT, len(self.board.symbols)).float()
+            yield torch.zeros(len(tokens_Bt), 1, 1), torch.nn.functional.one_hot(favourite_BT, len(self.board.symbols)).float()
 
 
 @given(seeds, kinds)
@@ -152,11 +152,11 @@ def test_no_problems_get_no_replies():
 
 
 def test_no_parameter_lets_a_target_or_a_task_in():
-    allowed = {"reasoner", "prompt", "scored", "belief", "depth", "depths", "batch", "seed", "number"}
+    allowed = {"reasoner", "prompt", "scored", "belief", "depth", "depths", "batch", "seed", "number", "look"}
     local = [function for name, function in inspect.getmembers(predict, inspect.isfunction) if function.__module__ == predict.__name__]
-    for function in (*local, Reasoner.think):
+    for function in (*local, Reasoner.think, Reasoner.trace):
         taken = {name.split("_")[0] for name in inspect.signature(function).parameters}
-        assert taken <= allowed | ({"self", "tokens", "start"} if function is Reasoner.think else set()), function
+        assert taken <= allowed | ({"self", "tokens", "start"} if function in (Reasoner.think, Reasoner.trace) else set()), function
 
 
 def tasks():

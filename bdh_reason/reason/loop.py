@@ -42,8 +42,13 @@ class Reasoner:
 
     def think(self, tokens_Bt: Tensor, depth: int, start_BtD: Tensor | None = None) -> Iterator[Tensor]:
         """Yields the reply logits [B, T, S] after each of `depth` steps; `start` (unit noise) is scaled by `loop.noise` and added to the embedding."""
-        for reply_BTS, _ in self._steps(tokens_Bt, repeat(None, depth), start_BtD):
+        for _, reply_BTS in self.trace(tokens_Bt, depth, start_BtD):
             yield reply_BTS
+
+    def trace(self, tokens_Bt: Tensor, depth: int, start_BtD: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `think`, with the latent state itself: (v [B, t, D], reply logits [B, T, S]) after each step."""
+        for v_BtD, reply_BTS, _ in self._steps(tokens_Bt, repeat(None, depth), start_BtD):
+            yield v_BtD, reply_BTS
 
     def begin(self, batch: int, depth: int) -> States:
         """What `depth` steps remember of `batch` texts before the first token."""
@@ -62,10 +67,10 @@ class Reasoner:
         for state in states:
             self.model.admit(state, len(tokens_Bt))
         steps = list(self._steps(tokens_Bt, states))
-        return steps[-1][0], tuple(state for _, state in steps if state)
+        return steps[-1][1], tuple(state for _, _, state in steps if state)
 
-    def _steps(self, tokens_Bt: Tensor, states: Iterable[State | None], start_BtD: Tensor | None = None) -> Iterator[tuple[Tensor, State | None]]:
-        """The loop itself, one step for each state."""
+    def _steps(self, tokens_Bt: Tensor, states: Iterable[State | None], start_BtD: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor, State | None]]:
+        """The loop itself, one step for each state: (v, reply, what the step remembers now)."""
         model, board, loop = self.model, self.board, self.loop
         v0_BtD = model.embed(tokens_Bt, board)
         v_BtD = v0_BtD if start_BtD is None else v0_BtD + loop.noise * start_BtD
@@ -76,4 +81,4 @@ class Reasoner:
                 v_BtD = v_BtD + model.feed(reply_BTS.softmax(-1), board)
             v_BtD, state = model.step(v_BtD, v0_BtD if loop.inject else None, board, state)
             reply_BTS = board.collapse(model.readout(v_BtD))
-            yield reply_BTS, state
+            yield v_BtD, reply_BTS, state
