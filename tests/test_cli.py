@@ -94,6 +94,27 @@ def test_solve_shows_boards_and_the_verdict_of_the_rules(home):
     assert re.findall(r"step (\d) of 3 · the reply (?:obeys|breaks) the rules", done.stdout) == ["1", "2", "3"]
 
 
+def test_solve_writes_its_pictures(home):
+    done = bdh_reason("solve", "--model", "runs/sudoku4", "--depth", "3", "--gif", "a.gif", "--html", "a.html", puzzle(home), cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert (home / "a.gif").read_bytes().startswith(b"GIF89a")
+    assert "sudoku4 on sudoku" in (home / "a.html").read_text()
+
+
+def test_an_autopsy_prints_a_line_for_each_failure_and_a_summary(home):
+    done = bdh_reason("autopsy", "runs/sudoku4", "--depth", "2", "--limit", "8", cwd=home)
+    assert done.returncode == 0, done.stderr
+    failures = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.stderr.startswith(f"{len(failures)} of ")
+
+
+def test_data_is_exported_as_lines_that_can_be_read_again(home):
+    (folder,) = (home / "datasets").iterdir()
+    done = bdh_reason("data", "export", str(folder), "--limit", "3", "--out", "three.txt", cwd=home)
+    count = json.loads(done.stdout)["problems"]
+    assert json.loads(bdh_reason("data", "rate", "three.txt", "--set", "box=[2,2]", cwd=home).stdout)["rows"] == count
+
+
 def test_data_is_built_audited_rated_and_imported(home):
     built = bdh_reason("data", "build", "sudoku", "--set", "box=[2,2]", "--size", "50", "--only", "test", "--out", "built", cwd=home)
     assert json.loads(built.stdout)["rows"] == {"train": 0, "validation": 0, "test": 50}
@@ -131,7 +152,11 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("eval", "--model", "runs/nothing"), "unknown model 'runs/nothing'"),
         (("eval", "--model", "runs/sudoku4", "--depth", "deep"), "numbers with commas"),
         (("eval", "--model", "runs/sudoku4", "--depth", "0"), "from 1"),
-        (("eval", "--model", "runs/sudoku4", "--mode", "slow"), "in_place or greedy"),
+        (("eval", "--model", "runs/sudoku4", "--mode", "slow"), "allowed: greedy, in_place, restarts"),
+        (("eval", "--model", "runs/sudoku4", "--mode", "restarts"), "without --restarts"),
+        (("autopsy", "runs/sudoku4", "--sure", "2"), "a probability"),
+        (("solve", "--model", "runs/sudoku4", "--gif", "a.png", "12"), "the name of a .gif file"),
+        (("solve", "--model", "runs/sudoku4", "--html", "no/a.html", "12"), "no folder no"),
         (("eval", "--model", "chance"), "a guess and no problems"),
         (("eval", "--model", "runs/sudoku4", "--puzzles", "nothing.txt"), "cannot read nothing.txt"),
         (("solve", "--model", "runs/sudoku4", "12"), "line 1"),

@@ -14,7 +14,7 @@ from toy import Task as Toy
 from bdh_reason import bdh, discover
 from bdh_reason.evaluate.evaluate import Exam, sit_model
 from bdh_reason.reason import predict
-from bdh_reason.reason.loop import Loop, Reasoner
+from bdh_reason.reason.loop import Loop, Reasoner, Thought
 from bdh_reason.reason.predict import greedy, in_place, watch
 from bdh_reason.rng import generator
 from bdh_reason.train.initial import initial
@@ -50,12 +50,15 @@ class Known:
         place_T = np.arange(prompt_BT.shape[1])
         return (prompt_BT.astype(int) @ (place_T + 1) + step)[:, None] // (place_T + 1) % len(self.board.symbols)
 
-    def think(self, tokens_Bt, depth, start_BtD=None):
+    def wake(self, tokens_Bt, start_BtD=None):
+        return Thought(torch.zeros(len(tokens_Bt), 1, 1))
+
+    def go_on(self, tokens_Bt, thought, depth):
         self.shown.append(tokens_Bt.numpy().astype(np.uint8))
         for step in range(1, depth + 1):
             self.steps += 1
             favourite_BT = torch.from_numpy(self.favourite(tokens_Bt.numpy(), step))
-            yield torch.nn.functional.one_hot(favourite_BT, len(self.board.symbols)).float()
+            yield torch.nn.functional.one_hot(favourite_BT, len(self.board.symbols)).float(), thought
 
 
 @given(seeds, kinds)
@@ -152,11 +155,11 @@ def test_no_problems_get_no_replies():
 
 
 def test_no_parameter_lets_a_target_or_a_task_in():
-    allowed = {"reasoner", "prompt", "scored", "belief", "depth", "depths", "batch", "seed", "number"}
+    allowed = {"reasoner", "prompt", "scored", "belief", "depth", "depths", "batch", "seed", "number", "look"}
     local = [function for name, function in inspect.getmembers(predict, inspect.isfunction) if function.__module__ == predict.__name__]
-    for function in (*local, Reasoner.think):
+    for function in (*local, Reasoner.think, Reasoner.trace):
         taken = {name.split("_")[0] for name in inspect.signature(function).parameters}
-        assert taken <= allowed | ({"self", "tokens", "start"} if function is Reasoner.think else set()), function
+        assert taken <= allowed | ({"self", "tokens", "start"} if function in (Reasoner.think, Reasoner.trace) else set()), function
 
 
 def tasks():

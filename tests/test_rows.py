@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdh_reason.errors import UserError
-from bdh_reason.evaluate.rows import SCHEMA, Row, append, read
+from bdh_reason.evaluate.rows import ADDED, SCHEMA, Row, append, read
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -33,6 +33,13 @@ def test_a_row_is_one_line_of_json_with_every_field(row):
     assert "\n" not in line
     assert json.loads(line) == asdict(row)
     assert json.loads(line)["schema"] == SCHEMA
+
+
+def test_rows_of_an_older_schema_are_read_without_what_they_lack(tmp_path):
+    old = {name: value for name, value in asdict(ROW).items() if name not in ADDED[1]} | {"schema": 1}
+    path = tmp_path / "old.jsonl"
+    path.write_text(json.dumps(old) + "\n")
+    assert read([path]) == [replace(ROW, restarts=None, first_right=None)]
 
 
 def test_appending_keeps_what_is_there_and_makes_the_folder(tmp_path):

@@ -91,6 +91,22 @@ def data_show(folder: Path, split: str, row: int) -> None:
     click.echo(f"{about.pop('picture')}\n{json.dumps(about)}")
 
 
+@data.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def data_export(folder: Path, split: str, limit: int | None, out: Path) -> None:
+    """Write the prompts of a data set as lines, each family once, e.g. as a released model's test.txt."""
+    from bdh_reason.data.read import export
+    from bdh_reason.files import replace, writing
+
+    content = export(folder, split, limit)
+    with writing(out.parent):
+        replace(out, content)
+    click.echo(json.dumps({"file": str(out), "problems": content.count(b"\n")}))
+
+
 def _shares(shares: str, only: str | None) -> tuple[float, ...]:
     from bdh_reason.data.splits import only as all_into
 

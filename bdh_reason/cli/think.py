@@ -48,7 +48,8 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
 @click.option("--split", default="test", show_default=True, help="Choose on validation, report on test.")
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
 @click.option("--depth", help="Latent steps, one or more numbers, e.g. 16,64. [default: as deep as the model was validated]")
-@click.option("--mode", default="in_place", show_default=True, help="in_place or greedy.")
+@click.option("--mode", default="in_place", show_default=True, help="in_place, restarts or greedy.")
+@click.option("--restarts", type=click.IntRange(min=1), help="Runs of mode restarts; the rules pick.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--datasets", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where the models' data sets are.")
@@ -71,16 +72,45 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
         append(rows, results)
 
 
+@click.command("autopsy")
+@click.argument("model", required=False)
+@click.option("--task", default="sudoku", show_default=True)
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set. [default: the model's own]")
+@click.option("--split", default="test", show_default=True)
+@click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
+@click.option("--depth", type=int, default=64, show_default=True, help="Latent steps.")
+@click.option("--sure", type=float, default=0.9, show_default=True, help="Probability from which a blank counts as committed.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--datasets", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where the models' data sets are.")
+@options.settings
+def dissect(model: str | None, task: str, depth: int, sure: float, device: str, datasets: Path, pairs: tuple[str, ...], **asked: Any) -> None:
+    """Say of every problem that MODEL fails where it first went wrong and how its thinking ended, as JSON lines."""
+    from bdh_reason.config import words
+    from bdh_reason.evaluate.autopsy import autopsy, summary
+    from bdh_reason.evaluate.contender import checkpoint
+    from bdh_reason.evaluate.exam import choose, default_model
+
+    contender = checkpoint(model or default_model(task))
+    exam = choose(task, words(pairs), contender, datasets, options.progress("building data"), **asked)
+    failures = autopsy(contender, exam, depth, sure, options.device(device))
+    for failure in failures:
+        click.echo(failure.line())
+    click.echo(summary(failures, len(exam.problems), sure), err=True)
+
+
 @click.command()
 @click.argument("puzzle")
 @click.option("--task", default="sudoku", show_default=True)
 @click.option("--model", metavar="REF", help="A run's folder or a released name.")
 @click.option("--depth", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--delay", type=float, default=0.1, show_default=True, help="Seconds between two steps in a terminal.")
+@click.option("--gif", type=click.Path(path_type=Path), help="Write the steps as an animated picture.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the steps as a page that needs no network.")
 @options.settings
-def solve(puzzle: str, task: str, model: str | None, depth: int, delay: float, pairs: tuple[str, ...]) -> None:
+def solve(puzzle: str, task: str, model: str | None, depth: int, delay: float, gif: Path | None, html: Path | None, pairs: tuple[str, ...]) -> None:
     """Watch a model solve PUZZLE: the board after each latent step, blanks coloured by confidence, and whether the reply obeys the rules."""
     from bdh_reason.config import words
     from bdh_reason.evaluate.watch import play
 
-    play(task, words(pairs), puzzle, model, depth, delay)
+    play(task, words(pairs), puzzle, model, depth, delay, gif, html)

@@ -25,7 +25,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     chance = "0" if row.chance == 0 else f"{row.chance:.0e}"
     depth = "–" if row.depth is None else str(row.depth)
     problems = f"{problem_name(row)} ({row.split})"
-    about = (problems, row.model, f"{row.params or 0:,}", row.mode, depth, row.difficulty or "all", f"{row.n:,}")
+    mode = f"{row.mode} {row.restarts}" if row.restarts else row.mode
+    about = (problems, row.model, f"{row.params or 0:,}", mode, depth, row.difficulty or "all", f"{row.n:,}")
     training = "–" if row.train_flops is None else f"{row.train_flops / 1e15:.3g}"
     return (*about, exact, f"{row.cell_accuracy:.4f}", chance, flops, training, "–" if row.seed is None else str(row.seed))
 
@@ -36,11 +37,23 @@ def problem_name(row: Row) -> str:
     return f"{row.task} {box[0] * box[1]}×{box[0] * box[1]}" if box else row.task
 
 
+def first_right(rows: Sequence[Row]) -> str:
+    """A Markdown table of the steps until the first right reply, where it was seen; – where that many problems never had one."""
+    head = ("problems", "model", "depth", "difficulty", "n", "median step", "90 % by step", "never", "right and left it")
+    lines = [head, tuple("---" if place < 2 else "--:" for place in range(len(head)))]
+    for row in rows:
+        if row.first_right:
+            steps = (str(row.first_right[name]) if row.first_right[name] else "–" for name in ("median", "p90"))
+            counts = (f"{row.first_right[name]:,}" for name in ("never", "left"))
+            lines.append((f"{problem_name(row)} ({row.split})", row.model, str(row.depth), row.difficulty or "all", f"{row.n:,}", *steps, *counts))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def latest(rows: Sequence[Row]) -> list[Row]:
     """Of rows that answer the same question the newest, ordered by problems, model, mode and depth; slices after their whole, as they were written."""
 
     def place(row: Row) -> tuple:
-        return row.task, str(row.config), row.split, row.model, row.seed or 0, row.mode, row.depth or 0, row.difficulty is not None
+        return row.task, str(row.config), row.split, row.model, row.seed or 0, row.mode, row.restarts or 0, row.depth or 0, row.difficulty is not None
 
     newest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.created):
@@ -67,6 +80,12 @@ GFLOP is one forward answer at that depth. Measured on: {devices}.
 ## By difficulty
 
 {table(slices)}
+
+## Steps until the first right reply
+
+Of single rollouts, as far as their depth. The rules looked on after every step; the model was not told.
+
+{first_right(rows)}
 """
     with writing(RESULTS):
         replace(RESULTS / "README.md", text.encode())

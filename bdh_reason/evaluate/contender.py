@@ -18,9 +18,10 @@ RELEASED = Path(__file__).resolve().parents[2] / "results" / "checkpoints"  # of
 
 @dataclass(frozen=True)
 class Contender:
-    """A checkpoint that can be put on any board of its view: its card, its recipe and its weights."""
+    """A checkpoint that can be put on any board of its view: its folder, its card, its recipe and its weights."""
 
     name: str
+    folder: Path
     card: Card
     recipe: Recipe
     weights: dict[str, Any]
@@ -56,4 +57,4 @@ def checkpoint(reference: str) -> Contender:
     if path.stem == "state":
         average = {key.removeprefix("average."): value for key, value in weights.items() if key.startswith("average.")}
         weights = average or {key.removeprefix("weight."): value for key, value in weights.items() if key.startswith("weight.")}
-    return Contender(name, card, parse(card.recipe, str(path)), weights, sha256)
+    return Contender(name, path.parent, card, parse(card.recipe, str(path)), weights, sha256)

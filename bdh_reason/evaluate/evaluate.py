@@ -9,7 +9,7 @@ import importlib.metadata
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,12 +19,17 @@ from typing import Any
 import numpy as np
 
 from bdh_reason import __version__, discover, rng
-from bdh_reason.errors import UserError
+from bdh_reason.errors import UserError, unknown
 from bdh_reason.evaluate.contender import Contender
 from bdh_reason.evaluate.metrics import cell_accuracy, difficulty_slices, wilson
+from bdh_reason.evaluate.restarts import restarts as pick
 from bdh_reason.evaluate.rows import Row
-from bdh_reason.reason.predict import greedy, in_place
+from bdh_reason.evaluate.witness import Witness
+from bdh_reason.reason.loop import Reasoner
+from bdh_reason.reason.predict import Moment, fill, greedy, rollout
 from bdh_reason.task import Problems, Task
+
+MODES = ("in_place", "restarts", "greedy")
 
 
 @dataclass(frozen=True)
@@ -46,24 +51,30 @@ class Sitting:
     seconds: float | None
 
 
-def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: str, device: str, seed: int = 0) -> Iterator[Sitting]:
-    """A trained model's replies at each depth. Mode in_place shares one rollout between the depths, greedy answers byte by byte."""
-    if mode not in ("in_place", "greedy"):
-        raise UserError(f"mode {mode!r}", "in_place or greedy")
+See = Callable[[slice, int, np.ndarray], None]
+
+
+def unwatched(rows: slice, step: int, reply_BT: np.ndarray) -> None:
+    """Nobody looks on."""
+
+
+def sit_model(
+    contender: Contender, exam: Exam, depths: tuple[int, ...], mode: str, device: str, seed: int = 0, restarts: int | None = None, see: See = unwatched
+) -> Iterator[Sitting]:
+    """A trained model's replies at each depth. Mode in_place is one rollout for all depths, whose every step is shown to `see`, (rows, step, replies);
+    restarts is several of them and the rules' pick; greedy answers byte by byte.
+
+    Raises UserError for an unknown mode, for depths below 1, and where `restarts` is given without its mode or the other way round.
+    """
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
     if not depths or min(depths) < 1:
         raise UserError(f"depths {depths}", "one or more numbers from 1, e.g. 16,64")
+    if (mode == "restarts") != (restarts is not None):
+        raise UserError(f"--mode {mode} {'without' if restarts is None else 'with'} --restarts", "--mode restarts --restarts 8, or neither")
     reasoner = contender.reasoner(exam.task, device)
-    prompt_NT, scored_NT, recipe = exam.problems.prompt, exam.problems.scored, contender.recipe
-    replies, seconds = {}, dict[int, float]()
-    begun = time.perf_counter()
-    if mode == "in_place":
-        replies = in_place(reasoner, prompt_NT, scored_NT, depths, seed=seed)
-        seconds[max(depths)] = time.perf_counter() - begun
-    for depth in depths if mode == "greedy" else ():
-        begun = time.perf_counter()
-        replies[depth] = greedy(reasoner, prompt_NT, scored_NT, depth, seed=seed)
-        seconds[depth] = time.perf_counter() - begun
-    rounds = 1.0 if mode == "in_place" else float(scored_NT.sum(1).mean())
+    replies, seconds, rounds = _replies(reasoner, exam, depths, mode, seed, restarts, see)
+    recipe = contender.recipe
     for depth in sorted(depths):
         about = {
             "model": contender.name,
@@ -74,10 +85,11 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
             "weights": contender.sha256,
             "params": reasoner.model.size(),
             "state_floats": reasoner.model.state_floats(reasoner.board, depth),
-            "flops_per_problem": rounds * reasoner.model.flops(reasoner.board, depth, recipe.loop.feedback),
+            "flops_per_problem": rounds[depth] * reasoner.model.flops(reasoner.board, depth, recipe.loop.feedback),
             "train_flops": contender.card.train_flops,
             "match": recipe.match or None,
             "mode": mode,
+            "restarts": restarts,
             "depth": depth,
             "device": device_name(device),
             "dtype": "fp32",
@@ -85,25 +97,56 @@ def sit_model(contender: Contender, exam: Exam, depths: tuple[int, ...], mode: s
         yield Sitting(about, replies[depth], seconds.get(depth))
 
 
+def _replies(
+    reasoner: Reasoner, exam: Exam, depths: tuple[int, ...], mode: str, seed: int, restarts: int | None, see: See
+) -> tuple[dict[int, np.ndarray], dict[int, float], dict[int, float]]:
+    """By depth: the replies, the seconds where they belong to that depth alone, and how many rollouts a problem took."""
+    prompt_NT, scored_NT = exam.problems.prompt, exam.problems.scored
+    replies, seconds = {depth: np.empty_like(prompt_NT) for depth in depths}, dict[int, float]()
+    rounds = dict.fromkeys(depths, 1.0)
+
+    def look(moment: Moment) -> None:
+        rows, step = moment.rows, moment.step
+        reply_BT = fill(reasoner, prompt_NT[rows], scored_NT[rows], moment.logits_BTS)
+        see(rows, step, reply_BT)
+        if step in replies:
+            replies[step][rows] = reply_BT
+
+    begun = time.perf_counter()
+    if mode == "greedy":
+        for depth in depths:
+            begun = time.perf_counter()
+            replies[depth] = greedy(reasoner, prompt_NT, scored_NT, depth, seed=seed)
+            seconds[depth] = time.perf_counter() - begun
+        return replies, seconds, dict.fromkeys(depths, float(scored_NT.sum(1).mean()))
+    if mode == "restarts":
+        replies, rounds = pick(reasoner, exam.task, prompt_NT, scored_NT, depths, restarts or 1, seed)
+    else:
+        rollout(reasoner, prompt_NT, max(depths), look, seed=seed)
+    seconds[max(depths)] = time.perf_counter() - begun
+    return replies, seconds, rounds
+
+
 def sit_guess(name: str, exam: Exam, seed: int = 0) -> Sitting:
     """The replies of a baseline without weights."""
     begun = time.perf_counter()
     draw = rng.generator(seed, "guess", name)
     reply_NT = discover.guesses()[name](exam.task, exam.problems.prompt, exam.problems.scored, draw)
-    nothing = dict.fromkeys(("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth"))
+    nothing = dict.fromkeys(("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth", "restarts"))
     about = {**nothing, "model": name, "params": 0, "mode": "guess", "device": device_name("cpu"), "dtype": "none"}
     return Sitting(about, reply_NT, time.perf_counter() - begun)
 
 
-def mark(exam: Exam, sitting: Sitting, unseen: bool | None) -> list[Row]:
-    """The row over all problems, then one for each slice of difficulty; `unseen` as the row tells it."""
+def mark(exam: Exam, sitting: Sitting, unseen: bool | None, witness: Witness | None = None) -> list[Row]:
+    """The row over all problems, then one for each slice of difficulty; `unseen` as the row tells it, `witness` where one saw the rollout."""
     task, problems = exam.task, exam.problems
     right_N = task.verify(problems.prompt, sitting.reply_NT)
     slices = difficulty_slices(problems.difficulty, task.edges).items()
-    return [_row(exam, sitting, unseen, right_N, label, rows_N) for label, rows_N in ((None, np.ones(len(problems), bool)), *slices)]
+    parts = ((None, np.ones(len(problems), bool)), *slices)
+    return [_row(exam, sitting, unseen, right_N, label, rows_N, witness) for label, rows_N in parts]
 
 
-def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray, label: str | None, rows_N: np.ndarray) -> Row:
+def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray, label: str | None, rows_N: np.ndarray, witness: Witness | None) -> Row:
     problems, n, right = exam.problems.take(rows_N), int(rows_N.sum()), int(right_N[rows_N].sum())
     low, high = wilson(right, n)
     return Row(
@@ -127,6 +170,7 @@ def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray,
         versions=versions(),
         commit=commit(),
         data_hash=exam.data_hash,
+        first_right=witness.upto(sitting.about["depth"], rows_N) if witness else None,
     )
 
 

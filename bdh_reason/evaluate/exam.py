@@ -13,21 +13,25 @@ import numpy as np
 from bdh_reason import discover
 from bdh_reason.data.build import Progress, read_file
 from bdh_reason.data.manifest import read as read_manifest
-from bdh_reason.data.read import open_split
+from bdh_reason.data.read import independent, open_split
+from bdh_reason.data.splits import SPLITS, assign
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import RELEASED, Contender, checkpoint
 from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
-from bdh_reason.train.problems import dataset
+from bdh_reason.evaluate.witness import Witness
+from bdh_reason.train.problems import dataset, place
+
+TEST = "test.txt"
 
 
 def default_model(task: str) -> str:
-    """The released checkpoint that answers when the user names none. Raises UserError where there is none."""
+    """The released checkpoint that answers when the user names none: TASK-extreme-bdh where it is there, else TASK. Raises UserError where neither is."""
     discover.task_module(task)
-    released = RELEASED / task
-    if not (released / "model.json").is_file():
-        raise UserError(f"no --model given, and no released model for task {task!r} here", "--model with a run's folder", "`bdh-reason train` makes one")
-    return str(released)
+    for released in (RELEASED / f"{task}-extreme-bdh", RELEASED / task):
+        if (released / "model.json").is_file():
+            return str(released)
+    raise UserError(f"no --model given, and no released model for task {task!r} here", "--model with a run's folder", "`bdh-reason train` makes one")
 
 
 def examine(
@@ -42,6 +46,7 @@ def examine(
     split: str = "test",
     puzzles: Path | None = None,
     mode: str = "in_place",
+    restarts: int | None = None,
     limit: int | None = None,
 ) -> list[Row]:
     """Rows of every contender on the same problems: a split of a data set, a file of puzzles, or the first model's own data.
@@ -49,30 +54,63 @@ def examine(
     Without `depths` each model thinks as deeply as it was validated. Of a split every family counts once, so that its problems are independent.
     Raises UserError for unknown names, for boards that do not fit the weights, and for problems whose family a contender was trained on.
     """
-    if folder and puzzles:
-        raise UserError("both --data and --puzzles", "one of them")
     names = models or (default_model(task),)
     contenders = {name: None if name in discover.guesses() else checkpoint(name) for name in names}
     trained = next((contender for contender in contenders.values() if contender), None)
-    exam = _file(task, options, trained, puzzles) if puzzles else _split(task, options, trained, root, progress, folder, split)
-    exam = replace(exam, problems=exam.problems.take(slice(0, limit)))
+    exam = choose(task, options, trained, root, progress, folder, split, puzzles, limit)
     rows: list[Row] = []
     for done, (name, contender) in enumerate(contenders.items()):
         progress(done, len(contenders))
         if contender is None:
             rows += mark(exam, sit_guess(name, exam), None)
             continue
-        unseen = refuse_seen(contender, exam, root)
-        for sitting in sit_model(contender, exam, depths or (contender.recipe.validation.depth,), mode, device):
-            rows += mark(exam, sitting, unseen)
+        unseen, witness = refuse_seen(contender, exam, root), Witness(exam.task, exam.problems.prompt)
+        for sitting in sit_model(contender, exam, depths or (contender.recipe.validation.depth,), mode, device, 0, restarts, witness.see):
+            rows += mark(exam, sitting, unseen, witness if mode == "in_place" else None)
     progress(len(contenders), len(contenders))
     return rows
+
+
+def choose(
+    task: str,
+    options: Mapping[str, Any],
+    trained: Contender | None,
+    root: Path,
+    progress: Progress,
+    folder: Path | None = None,
+    split: str = "test",
+    puzzles: Path | None = None,
+    limit: int | None = None,
+) -> Exam:
+    """The problems that are asked, as `examine` says; `trained` is the model whose own data are asked where the user names none."""
+    if folder and puzzles:
+        raise UserError("both --data and --puzzles", "one of them")
+    if puzzles:
+        exam = _file(task, options, trained, puzzles)
+    else:
+        carried = _carried(trained, root, limit) if trained and folder is None and split == "test" and not options else None
+        exam = carried or _split(task, options, trained, root, progress, folder, split)
+    return replace(exam, problems=exam.problems.take(slice(0, limit)))
 
 
 def _file(task: str, options: Mapping[str, Any], trained: Contender | None, puzzles: Path) -> Exam:
     chosen = discover.build_task(task, {**(trained.recipe.task.options if trained else {}), **options})
     problems = read_file(chosen, puzzles)
     return Exam(chosen, problems, puzzles.name, hashlib.sha256(puzzles.read_bytes()).hexdigest())
+
+
+def _carried(trained: Contender, root: Path, limit: int | None) -> Exam | None:
+    """The first test problems of a released model, which lie beside it as TEST, where they are enough and its data set is not built: the same problems
+    without the minutes of building it. None where there are none or too few. Raises UserError for a problem whose family does not belong to the test split.
+    """
+    path = trained.folder / TEST
+    if limit is None or not path.is_file() or (place(trained.recipe, root) / "manifest.json").is_file():
+        return None
+    task = trained.recipe.build_task()
+    problems = read_file(task, path)
+    if strangers := int((assign(problems.family, trained.recipe.data.shares) != SPLITS.index("test")).sum()):
+        raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
+    return Exam(task, problems, "test", trained.card.data_hash) if len(problems) >= limit else None
 
 
 def _split(task: str, options: Mapping[str, Any], trained: Contender | None, root: Path, progress: Progress, folder: Path | None, split: str) -> Exam:
@@ -85,9 +123,7 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
     manifest = read_manifest(folder)
     if manifest.plan.task != task:
         raise UserError(f"{folder} holds problems of task {manifest.plan.task!r}", task)
-    problems = open_split(folder, split)
-    _, first_N = np.unique(problems.family, return_index=True)
-    return Exam(manifest.plan.build_task(), problems.take(np.sort(first_N)), split, manifest.hash)
+    return Exam(manifest.plan.build_task(), independent(open_split(folder, split)), split, manifest.hash)
 
 
 def refuse_seen(contender: Contender, exam: Exam, root: Path) -> bool | None:

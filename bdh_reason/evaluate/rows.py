@@ -11,7 +11,8 @@ from typing import Any
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 1
+SCHEMA = 2
+ADDED = {1: ("restarts", "first_right")}  # what rows of an older schema lack: None there
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Row:
     config: the task's options · arch, step, weights: the model's kind, its optimiser steps, the SHA-256 of its checkpoint · unseen: whether the
     problems' families were compared with those it was trained on, null where that data set was not at hand · problems_per_s: at the deepest depth of a
     rollout, over all problems · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
+    restarts: runs from other starting states among which the rules chose, null for one run · first_right: of one rollout the steps until the first
+    right reply, `median` and `p90` over all n (null where that many were never right), and how many were `never` right or right and `left` it again ·
     difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 % · chance: expected exact_match of uniform guessing.
     """
 
@@ -58,6 +61,8 @@ class Row:
     versions: dict[str, str]
     commit: str
     data_hash: str
+    restarts: int | None = None
+    first_right: dict[str, Any] | None = None
     schema: int = SCHEMA
 
     def line(self) -> str:
@@ -91,7 +96,8 @@ def read(paths: Iterable[Path]) -> list[Row]:
                 schema = content["schema"]
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}, line {number} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
-            if schema != SCHEMA or set(content) != names:
+            missing = ADDED.get(schema, ())
+            if schema not in (*ADDED, SCHEMA) or set(content) != names - set(missing):
                 raise UserError(f"{path}, line {number} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
-            rows.append(Row(**content))
+            rows.append(Row(**{**content, "schema": SCHEMA}))
     return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from bdh_reason import discover
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.exam import default_model
+from bdh_reason.evaluate.film import Film, check, film, layout, write
 from bdh_reason.reason.predict import fill, watch
 from bdh_reason.task import Task
 
@@ -25,17 +27,27 @@ SURE = ((0.99, "32"), (0.9, "92"), (0.6, "33"), (0.0, "31"))  # probability from
 CLUE = "1"
 
 
-def play(task: str, options: Mapping[str, Any], puzzle: str, model: str | None, depth: int, delay: float) -> None:
-    """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last."""
+def play(
+    task: str, options: Mapping[str, Any], puzzle: str, model: str | None, depth: int, delay: float, gif: Path | None = None, html: Path | None = None
+) -> None:
+    """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last. Writes the film of the steps to `gif` and `html`.
+
+    Raises UserError for what is not one puzzle, and for files that cannot be written or tasks without a picture where a film is asked for.
+    """
+    check(gif, ".gif")
+    check(html, ".html")
     contender = checkpoint(model or default_model(task))
     chosen = discover.build_task(task, {**contender.recipe.task.options, **options})
+    if gif or html:
+        layout(chosen)
     problems = chosen.read(puzzle, "the puzzle")
     if len(problems) != 1:
         raise UserError(f"{len(problems)} puzzles", "one puzzle; `eval --puzzles FILE` takes many")
     reasoner = contender.reasoner(chosen, "cpu")
     prompt_1T, scored_1T = problems.prompt, problems.scored
+    beliefs: list[np.ndarray] = []
     console = Console()
-    frames = _frames(chosen, reasoner, prompt_1T, scored_1T, depth)
+    frames = _frames(chosen, reasoner, prompt_1T, scored_1T, depth, beliefs)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             for _, frame in frames:
@@ -45,12 +57,27 @@ def play(task: str, options: Mapping[str, Any], puzzle: str, model: str | None, 
         for step, frame in frames:
             if step & (step - 1) == 0 or step == depth:
                 console.print(Text.from_ansi(frame), soft_wrap=True)
+    if gif or html:
+        _write(film(chosen, f"{contender.name} on {task}", prompt_1T[0], scored_1T[0], beliefs), gif, html)
 
 
-def _frames(task: Task, reasoner: Any, prompt_1T: np.ndarray, scored_1T: np.ndarray, depth: int) -> Iterator[tuple[int, str]]:
+def _write(seen: Film, gif: Path | None, html: Path | None) -> None:
+    if gif:
+        from bdh_reason.evaluate.gif import gif as animate
+
+        write(gif, animate(seen))
+    if html:
+        from bdh_reason.evaluate.page import page
+
+        write(html, page(seen))
+
+
+def _frames(task: Task, reasoner: Any, prompt_1T: np.ndarray, scored_1T: np.ndarray, depth: int, beliefs: list[np.ndarray]) -> Iterator[tuple[int, str]]:
+    """(step, the board as text) one after another; the beliefs [T, S] are added to `beliefs`."""
     for step, belief_1TS in enumerate(watch(reasoner, prompt_1T, depth), 1):
         reply_1T = fill(reasoner, prompt_1T, scored_1T, belief_1TS)
-        sure_T = belief_1TS[0].amax(-1).cpu().numpy()
+        beliefs.append(belief_1TS[0].cpu().numpy())
+        sure_T = beliefs[-1].max(-1)
         right = bool(task.verify(prompt_1T, reply_1T)[0])
         verdict = "obeys the rules" if right else "breaks the rules"
         blanks = sure_T[scored_1T[0]]

@@ -25,12 +25,16 @@ class Splits:
     data_hash: str
 
 
+def place(recipe: Recipe, root: Path) -> Path:
+    """Where the recipe's data set is, or would be built."""
+    plan = f"{recipe.task.model_dump_json()} {recipe.data.model_dump_json()}"
+    return root / f"{recipe.task.name}-{hashlib.sha256(plan.encode()).hexdigest()[:12]}"
+
+
 def dataset(recipe: Recipe, root: Path, progress: Progress) -> tuple[Path, str]:
     """The folder and the hash of the recipe's data set."""
-    plan = f"{recipe.task.model_dump_json()} {recipe.data.model_dump_json()}"
-    folder = root / f"{recipe.task.name}-{hashlib.sha256(plan.encode()).hexdigest()[:12]}"
+    folder, data = place(recipe, root), recipe.data
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    data = recipe.data
     if not (folder / "manifest.json").exists():
         print(f"building {data.size:,} problems of {recipe.task.name} in {folder}", file=sys.stderr)
     manifest = build(recipe.task.name, recipe.task.options, folder, data.size, data.seed, data.shares, workers, progress)
