@@ -157,9 +157,10 @@ def test_no_problems_get_no_replies():
 def test_no_parameter_lets_a_target_or_a_task_in():
     allowed = {"reasoner", "prompt", "scored", "belief", "depth", "depths", "batch", "seed", "number", "look"}
     local = [function for name, function in inspect.getmembers(predict, inspect.isfunction) if function.__module__ == predict.__name__]
-    for function in (*local, Reasoner.think, Reasoner.trace):
+    loop = (Reasoner.think, Reasoner.wake, Reasoner.go_on)
+    for function in (*local, *loop):
         taken = {name.split("_")[0] for name in inspect.signature(function).parameters}
-        assert taken <= allowed | ({"self", "tokens", "start"} if function in (Reasoner.think, Reasoner.trace) else set()), function
+        assert taken <= allowed | ({"self", "tokens", "start", "thought"} if function in loop else set()), function
 
 
 def tasks():
