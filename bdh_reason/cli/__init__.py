@@ -11,6 +11,7 @@ import click
 
 from bdh_reason import __version__
 from bdh_reason.cli.data import data
+from bdh_reason.cli.probe import probe
 from bdh_reason.cli.show import bench, doctor, list_models, show_table, tasks
 from bdh_reason.cli.think import evaluate, solve, train
 from bdh_reason.errors import RunError, UserError
@@ -34,5 +35,5 @@ def cli() -> None:
     """Which architectures can reason inside their latent state, without writing their thoughts down?"""
 
 
-for command in (data, train, evaluate, solve, show_table, tasks, list_models, bench, doctor):
+for command in (data, train, evaluate, solve, probe, show_table, tasks, list_models, bench, doctor):
     cli.add_command(command)
