@@ -59,15 +59,23 @@ def examine(
     trained = next((contender for contender in contenders.values() if contender), None)
     exam = choose(task, options, trained, root, progress, folder, split, puzzles, limit)
     rows: list[Row] = []
+    asked = len(exam.problems)
     for done, (name, contender) in enumerate(contenders.items()):
-        progress(done, len(contenders))
+        progress(done * asked, len(contenders) * asked)
         if contender is None:
             rows += mark(exam, sit_guess(name, exam), None)
             continue
         unseen, witness = refuse_seen(contender, exam, root), Witness(exam.task, exam.problems.prompt)
-        for sitting in sit_model(contender, exam, depths or (contender.recipe.validation.depth,), mode, device, 0, restarts, witness.see):
+        chosen = depths or (contender.recipe.validation.depth,)
+
+        def see(batch: slice, step: int, reply_BT: np.ndarray, before: int = done * asked, last: int = max(chosen), witness: Witness = witness) -> None:
+            witness.see(batch, step, reply_BT)
+            if step == last:
+                progress(before + batch.start, len(contenders) * asked)
+
+        for sitting in sit_model(contender, exam, chosen, mode, device, 0, restarts, see):
             rows += mark(exam, sitting, unseen, witness if mode == "in_place" else None)
-    progress(len(contenders), len(contenders))
+    progress(len(contenders) * asked, len(contenders) * asked)
     return rows
 
 
