@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bdh_reason.bdh.lanes import LANES, inverse_root, load, spread, store, total
+from bdh_reason.bdh.lanes import LANES, inverse_root, load, spread, store
 from bdh_reason.bdh.tiles import ADD, GATE, PAST, RELU, SET, SPLIT, each, mix, pairs, transpose
 
 GROUPS = 32  # of a chunk: two vectors of lanes
@@ -60,33 +60,7 @@ def places(width: int, neurons: int, members: int) -> Places:
 
 
 @njit(cache=True, nogil=True)
-def _choose(row_c: Any, order_t: Any, at: Places, group: int, groups: int) -> None:
-    """The token of each column, -1 for none, of the chunk that begins with `group` of the block's `groups`."""
-    k = at.members
-    per_board = len(order_t) // k
-    for lane in range(GROUPS):
-        board, place = divmod(group + lane, per_board)
-        for j in range(k):
-            row_c[j * GROUPS + lane] = board * len(order_t) + order_t[place * k + j] if group + lane < groups else -1
-
-
-@njit(cache=True, nogil=True)
-def _gather(w: Any, place: int, width: int, row_c: Any, source: Any) -> None:
-    for c in range(len(row_c)):
-        for d in range(0, width, LANES):
-            store(w, place + c * width + d, load(source, row_c[c] * width + d) if row_c[c] >= 0 else spread(np.float32(0)))
-
-
-@njit(cache=True, nogil=True)
-def _scatter(w: Any, place: int, width: int, row_c: Any, target: Any) -> None:
-    for c in range(len(row_c)):
-        if row_c[c] >= 0:
-            for d in range(0, width, LANES):
-                store(target, row_c[c] * width + d, load(target, row_c[c] * width + d) + load(w, place + c * width + d))
-
-
-@njit(cache=True, nogil=True)
-def _normalise(w: Any, at: Places) -> None:
+def normalise(w: Any, at: Places) -> None:
     """LN(a) in place of a, and one over its deviation in `scale`."""
     share, epsilon, end = spread(np.float32(1 / at.width)), spread(np.float32(EPSILON)), at.width * at.stride
     for c in range(at.a_Dc, at.a_Dc + at.columns, LANES):
@@ -104,7 +78,7 @@ def _normalise(w: Any, at: Places) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _normalise_back(w: Any, at: Places) -> None:
+def normalise_back(w: Any, at: Places) -> None:
     """The gradient of LN(a), in u, becomes that of a."""
     share, end, there = spread(np.float32(1 / at.width)), at.width * at.stride, at.a_Dc - at.u_Dc
     for c in range(at.u_Dc, at.u_Dc + at.columns, LANES):
@@ -118,7 +92,7 @@ def _normalise_back(w: Any, at: Places) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _mirror(w: Any, place: int, k: int, scale: float, both: bool) -> None:
+def mirror(w: Any, place: int, k: int, scale: float, both: bool) -> None:
     """Pairs above the diagonal scaled and copied below it (or, with `both`, added to those below); zeros on it."""
     factor, nothing = spread(np.float32(scale)), spread(np.float32(0))
     for i in range(k):
@@ -139,14 +113,15 @@ def _read(w: Any, at: Places, scale: float) -> None:
     for half in range(_VECTORS):
         lane, score_kk = half * LANES, at.score_kk + half * k * k * LANES
         pairs(w, at.x_Nc + lane, GROUPS, step, at.x_Nc + lane, step, GROUPS, score_kk, k * LANES, LANES, k, at.neurons, True)
-        _mirror(w, score_kk, k, scale, False)
+        mirror(w, score_kk, k, scale, False)
         each(w, score_kk, k * LANES, LANES, at.v_Dc + lane, GROUPS, step, at.a_Dc + lane, GROUPS, step, k, at.width, k, SET, 0)
-    _normalise(w, at)
+    normalise(w, at)
 
 
 @njit(cache=True, nogil=True)
-def _write(w: Any, at: Places) -> None:
-    """From x and LN(a): what the head adds, y E; x is lost."""
+def look(w: Any, at: Places, scale: float) -> None:
+    """From v: what the head adds, y E, in u."""
+    _read(w, at, scale)
     vectors = at.columns // LANES
     mix(w, at.Dy_DN, 1, at.neurons, at.a_Dc, at.stride, at.x_Nc, at.stride, at.neurons, vectors, at.width, GATE, 0)
     mix(w, at.E_ND, 1, at.width, at.x_Nc, at.stride, at.u_Dc, at.stride, at.width, vectors, at.neurons, SET, 0)
@@ -154,7 +129,7 @@ def _write(w: Any, at: Places) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _back(w: Any, at: Places, scale: float) -> None:
+def back(w: Any, at: Places, scale: float) -> None:
     """From v and, in u, the gradient of y E: the gradient of v, in u, and those of the weights, added to `grad`."""
     k, d, n, step, vectors, weight = at.members, at.width, at.neurons, at.stride, at.columns // LANES, at.width * at.neurons
     gap = at.x_Nc - at.y_Nc
@@ -166,111 +141,13 @@ def _back(w: Any, at: Places, scale: float) -> None:
     mix(w, at.y_Nc, step, 1, at.u_cD, d, at.grad_3ND + 2 * weight, d, n, d // LANES, at.columns, ADD, 0)
     mix(w, at.z_Nc, step, 1, at.a_cD, d, at.grad_3ND + weight, d, n, d // LANES, at.columns, ADD, 0)
     mix(w, at.Dy_DN, n, 1, at.z_Nc, step, at.u_Dc, step, d, vectors, n, SET, 0)
-    _normalise_back(w, at)
+    normalise_back(w, at)
     for half in range(_VECTORS):
         lane, score_kk, slope_kk = half * LANES, at.score_kk + half * k * k * LANES, at.slope_kk + half * k * k * LANES
         pairs(w, at.u_Dc + lane, GROUPS, step, at.v_Dc + lane, step, GROUPS, slope_kk, k * LANES, LANES, k, d, False)
-        _mirror(w, slope_kk, k, scale, True)
+        mirror(w, slope_kk, k, scale, True)
         each(w, slope_kk, k * LANES, LANES, at.x_Nc + lane, GROUPS, step, at.dx_Nc + lane, GROUPS, step, k, n, k, PAST, gap)
         each(w, score_kk, k * LANES, LANES, at.u_Dc + lane, GROUPS, step, at.a_Dc + lane, GROUPS, step, k, d, k, SET, 0)
     mix(w, at.dx_Nc, step, 1, at.v_cD, d, at.grad_3ND, d, n, d // LANES, at.columns, ADD, 0)
     mix(w, at.Dx_DN, n, 1, at.dx_Nc, step, at.a_Dc, step, d, vectors, n, ADD, 0)
     transpose(w, at.a_Dc, step, d, at.columns, at.u_cD, d)
-
-
-@njit(cache=True, nogil=True)
-def _take_weights(w: Any, at: Places, h: int, weights: Any) -> None:
-    """One head's Dx, Dy and E into the workspace."""
-    for index in range(3):
-        place = at.Dx_DN + index * at.width * at.neurons
-        w[place : place + at.width * at.neurons] = weights[index][h].reshape(-1)
-
-
-@njit(cache=True, nogil=True)
-def _standard(given: Any, row: int, out: Any, there: int, width: int) -> Any:
-    """LN of the numbers from `row` on, written from `there` on; returns one over the deviation."""
-    share, mean, square = spread(np.float32(1 / width)), spread(np.float32(0)), spread(np.float32(0))
-    for d in range(0, width, LANES):
-        mean = mean + load(given, row + d)
-    mean = total(mean) * share
-    for d in range(0, width, LANES):
-        centred = load(given, row + d) - mean
-        square = square + centred * centred
-    scale = inverse_root(total(square) * share + spread(np.float32(EPSILON)))
-    for d in range(0, width, LANES):
-        store(out, there + d, (load(given, row + d) - mean) * scale)
-    return scale
-
-
-@njit(cache=True, nogil=True)
-def _standard_back(grad: Any, row: int, normal: Any, here: int, scale: Any, out: Any, there: int, width: int) -> None:
-    """The gradient of LN's input from that of its output, and from the output."""
-    share, mean, along = spread(np.float32(1 / width)), spread(np.float32(0)), spread(np.float32(0))
-    for d in range(0, width, LANES):
-        mean = mean + load(grad, row + d)
-        along = along + load(grad, row + d) * load(normal, here + d)
-    mean, along = total(mean) * share, total(along) * share
-    for d in range(0, width, LANES):
-        store(out, there + d, (load(grad, row + d) - mean - along * load(normal, here + d)) * scale)
-
-
-@njit(cache=True, nogil=True)
-def _join(w: Any, place: int, v: Any, v0: Any, row: int, width: int) -> None:
-    """What lies in the workspace, + v + v0."""
-    for d in range(0, width, LANES):
-        value = load(w, place + d) + load(v, row + d)
-        store(w, place + d, value + load(v0, row + d) if len(v0) else value)
-
-
-@njit(cache=True, nogil=True)
-def forward(w: Any, at: Places, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, out: Any) -> None:
-    """Makes u = y E summed over heads and out = LN(v + LN(u) + v0), all [t, D] as one row of numbers; v0 may be empty."""
-    width = at.width
-    row_c, groups = np.empty(at.columns, np.int64), len(v) // (width * at.members)
-    u[:] = 0
-    for h in range(len(order_Ht)):
-        _take_weights(w, at, h, weights)
-        for group in range(0, groups, GROUPS):
-            _choose(row_c, order_Ht[h], at, group, groups)
-            _gather(w, at.v_cD, width, row_c, v)
-            _read(w, at, scale)
-            _write(w, at)
-            _scatter(w, at.u_cD, width, row_c, u)
-    for row in range(0, len(v), width):
-        _standard(u, row, w, at.v_cD, width)
-        _join(w, at.v_cD, v, v0, row, width)
-        _standard(w, at.v_cD, out, row, width)
-
-
-@njit(cache=True, nogil=True)
-def _close_back(w: Any, at: Places, v: Any, v0: Any, u: Any, grad: Any, dv: Any, du: Any) -> None:
-    """From the gradient of LN(v + LN(u) + v0): that of v and v0, and that of u."""
-    width, normal, joined = at.width, at.u_cD, at.v_cD
-    for row in range(0, len(v), width):
-        scale = _standard(u, row, w, normal, width)
-        for d in range(0, width, LANES):
-            store(w, joined + d, load(w, normal + d))
-        _join(w, joined, v, v0, row, width)
-        _standard_back(grad, row, w, joined, _standard(w, joined, w, joined, width), dv, row, width)
-        _standard_back(dv, row, w, normal, scale, du, row, width)
-
-
-@njit(cache=True, nogil=True)
-def backward(
-    w: Any, at: Places, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, grad: Any, dv: Any, dv0: Any, du: Any, part_H3ND: Any
-) -> None:
-    """From the gradient of `forward`'s out: those of v and v0, and of the weights in `part`, Dx and Dy turned; du is scratch."""
-    row_c, groups, end = np.empty(at.columns, np.int64), len(v) // (at.width * at.members), at.grad_3ND + 3 * at.width * at.neurons
-    _close_back(w, at, v, v0, u, grad, dv, du)
-    if len(v0):
-        dv0[:] = dv
-    for h in range(len(order_Ht)):
-        _take_weights(w, at, h, weights)
-        w[at.grad_3ND : end] = 0
-        for group in range(0, groups, GROUPS):
-            _choose(row_c, order_Ht[h], at, group, groups)
-            _gather(w, at.v_cD, at.width, row_c, v)
-            _gather(w, at.u_cD, at.width, row_c, du)
-            _back(w, at, scale)
-            _scatter(w, at.u_cD, at.width, row_c, dv)
-        part_H3ND[h] = w[at.grad_3ND : end].reshape(3, at.neurons, at.width)

@@ -32,9 +32,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numba.core.registry import cpu_target
 from torch import Tensor
 
-from bdh_reason.bdh import attention, chunks
+from bdh_reason.bdh import attention, blocks, chunks, halves
 from bdh_reason.bdh.lanes import LANES
 from bdh_reason.model import gather_heads, reorder_heads
 
@@ -52,7 +53,14 @@ def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
 
 def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
     """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
-    return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, k, scale)  # type: ignore[no-any-return, no-untyped-call]
+    places = halves.places if _halved() else chunks.places
+    return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, places(*weights[0].shape[1:], k), scale)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _halved() -> bool:
+    """Under autocast to bf16, on a processor that has its dot products."""
+    asked = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return asked and "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2]
 
 
 def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
@@ -102,35 +110,33 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, v_BtD: Tensor, v0_BtD: Tensor | None, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, order_Ht: Tensor, k: int, scale: float
+        ctx: Any, v_BtD: Tensor, v0_BtD: Tensor | None, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, order_Ht: Tensor, at: Any, scale: float
     ) -> Tensor:
         u_BtD, out_BtD = v_BtD.new_empty(v_BtD.shape), v_BtD.new_empty(v_BtD.shape)
         v, v0, u, out = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, out_BtD))
         given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
-        at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], k)
 
         def work(_: int, part: slice) -> None:
-            chunks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, *given, v[part], v0[part], u[part], out[part])
+            blocks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, *given, v[part], v0[part], u[part], out[part])
 
         _share(work, *v_BtD.shape)
         ctx.save_for_backward(v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD)
-        ctx.k, ctx.scale = k, scale
+        ctx.at, ctx.scale = at, scale
         return out_BtD
 
     @staticmethod
     def backward(ctx: Any, grad_BtD: Tensor) -> Any:  # type: ignore[override]
-        v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD = ctx.saved_tensors
+        (v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD), at = ctx.saved_tensors, ctx.at
         if torch.is_grad_enabled():
             return (*_again(ctx, grad_BtD), None, None, None)
         v, v0, u, grad = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
         dv_BtD, dv0_BtD, du_BtD = (None if tensor is None else v_BtD.new_empty(v_BtD.shape) for tensor in (v_BtD, v0_BtD, u_BtD))
         dv, dv0, du = (_flat(tensor) for tensor in (dv_BtD, dv0_BtD, du_BtD))
         given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
-        at = chunks.places(v_BtD.shape[2], Dx_HDN.shape[2], ctx.k)
         part_CH3ND = np.empty((_blocks(*v_BtD.shape[:2]), len(E_HND), 3, *E_HND.shape[1:]), np.float32)
 
         def work(block: int, part: slice) -> None:
-            chunks.backward(
+            blocks.backward(
                 v_BtD.new_empty(at.size).numpy(),
                 at,
                 ctx.scale,
@@ -153,7 +159,7 @@ class _Layer(torch.autograd.Function):
 def _again(ctx: Any, grad_BtD: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients that can be differentiated again."""
     v_BtD, v0_BtD, *weights, order_Ht, _ = ctx.saved_tensors
-    out_BtD = plain(v_BtD, v0_BtD, tuple(weights), order_Ht, ctx.k, ctx.scale)
+    out_BtD = plain(v_BtD, v0_BtD, tuple(weights), order_Ht, ctx.at.members, ctx.scale)
     wanted = [tensor if tensor is not None and tensor.requires_grad else None for tensor in (v_BtD, v0_BtD, *weights)]
     found = iter(torch.autograd.grad(out_BtD, [tensor for tensor in wanted if tensor is not None], grad_BtD, create_graph=True))
     return tuple(None if tensor is None else next(found) for tensor in wanted)

@@ -19,7 +19,21 @@ from numba.extending import lower_builtin, models, register_model, type_callable
 
 LANES = 16
 VECTOR, LONG, WORD = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
+_WORDS = ir.VectorType(WORD, LANES)
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
+
+
+class _Brain(ir.types._BaseFloatType):  # llvmlite has no name for it
+    """LLVM's bfloat."""
+
+    intrinsic_name = "bf16"
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+
+_Brain._create_instance()
+HALVES = ir.VectorType(_Brain(), 2 * LANES)
 
 
 class _Type(types.Type):
@@ -98,6 +112,27 @@ def inverse_root(_: Any, value: Any) -> Any:
         return builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), builder.call(root, values))
 
     return sixteen(sixteen), lower
+
+
+def pack(builder: Any, low: Any, high: Any) -> Any:
+    """Sixteen pairs of bf16 in the bits of sixteen floats: `low` in the lower halves."""
+    kind = ir.FunctionType(HALVES, [VECTOR] * 2)
+    halves = builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"), [high, low])
+    order = ir.Constant(ir.VectorType(WORD, 2 * LANES), [lane // 2 + LANES * (lane % 2) for lane in range(2 * LANES)])
+    return builder.bitcast(builder.shuffle_vector(halves, ir.Constant(HALVES, ir.Undefined), order), VECTOR)
+
+
+def unpack(builder: Any, both: Any) -> tuple[Any, Any]:
+    """(low, high) of such pairs."""
+    words = builder.bitcast(both, _WORDS)
+    low, high = builder.shl(words, ir.Constant(_WORDS, [16] * LANES)), builder.and_(words, ir.Constant(_WORDS, [0xFFFF0000] * LANES))
+    return builder.bitcast(low, VECTOR), builder.bitcast(high, VECTOR)
+
+
+@_intrinsic
+def paired(_: Any, low: Any, high: Any) -> Any:
+    """Two vectors as sixteen pairs of bf16."""
+    return sixteen(sixteen, sixteen), lambda context, builder, kinds, values: pack(builder, *values)
 
 
 class Place:

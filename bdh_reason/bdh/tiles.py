@@ -35,12 +35,12 @@ _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code
 _ZERO = ir.Constant(VECTOR, None)
 
 
-def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
 
 
-def _sums(builder: Any, count: Any, size: int, term: Any) -> list[Any]:
+def sums(builder: Any, count: Any, size: int, term: Any) -> list[Any]:
     """`size` vectors, zero at first, after `count` (at least one) rounds of `term(k, sums)`."""
     before, loop, after = builder.block, builder.append_basic_block("products"), builder.append_basic_block("finish")
     builder.branch(loop)
@@ -88,23 +88,23 @@ def _tile(rows: int, columns: int, broadcast: bool) -> Any:
             array, a, ar, ak, b, bk, bc, c, cr, cc, count, how, gap = values
             memory = Place(context, builder, kinds.args[0], array)
 
-            def term(k: Any, sums: list[Any]) -> list[Any]:
+            def term(k: Any, before: list[Any]) -> list[Any]:
                 b_c = [memory.vector(memory.at(b, (column, bc), (k, bk))) for column in range(columns)]
                 grown = []
                 for row in range(rows):
                     read = memory.scalar if broadcast else memory.vector
                     a_r = read(memory.at(a, (row, ar), (k, ak)))
-                    grown += [_multiply_add(builder, a_r, b_c[column], sums[row * columns + column]) for column in range(columns)]
+                    grown += [multiply_add(builder, a_r, b_c[column], before[row * columns + column]) for column in range(columns)]
                 return grown
 
-            sums = _sums(builder, count, rows * columns, term)
+            found = sums(builder, count, rows * columns, term)
             done = builder.append_basic_block("done")
             switch = builder.switch(how, done)
             for kind in range(6):
                 block = builder.append_basic_block()
                 switch.add_case(ir.Constant(LONG, kind), block)
                 builder.position_at_end(block)
-                for index, value in enumerate(sums):
+                for index, value in enumerate(found):
                     _finish(builder, memory, value, memory.at(c, (index // columns, cr), (index % columns, cc)), gap, kind)
                 builder.branch(done)
             builder.position_at_end(done)
