@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -30,6 +31,15 @@ def _settle(key: str, value: Any, default: Any, where: str) -> Any:
     if default is not None and (not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool)):
         raise UserError(f"{key} = {value!r} in {where}", f"a value like {default!r}")
     return tuple(value) if isinstance(value, list) else float(value) if isinstance(default, float) else value
+
+
+def content(config: Any) -> dict[str, Any]:
+    """Every option of a configuration as JSON will give it back, defaults too: lists for tuples.
+
+    A field with metadata `later` was added after data had been built, and is left out at its default: those data sets keep their hash.
+    """
+    later = {field.name for field in dataclasses.fields(config) if field.metadata.get("later") and getattr(config, field.name) == field.default}
+    return {key: value for key, value in json.loads(json.dumps(dataclasses.asdict(config))).items() if key not in later}
 
 
 def words(pairs: Iterable[str]) -> dict[str, Any]:

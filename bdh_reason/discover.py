@@ -52,15 +52,33 @@ def task_names() -> list[str]:
     return sorted(_named("tasks", "Task"))
 
 
+@cache
+def presets() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name -> (task, options) of the configurations that tasks export by name in `PRESETS`; imports every task."""
+    known = _named("tasks", "Task")
+    found = {name: (task, options) for task in sorted(known) for name, options in getattr(_module(known, "task", task), "PRESETS", {}).items()}
+    return {name: preset for name, preset in found.items() if name not in known}
+
+
+def resolve(name: str) -> tuple[str, dict[str, Any]]:
+    """The task that a name stands for and the options that come with it, none for a task's own name. Raises UserError for an unknown name."""
+    known = _named("tasks", "Task")
+    if name in known:
+        return name, {}
+    if name not in presets():
+        raise unknown("task", name, {*known, *presets()})
+    return presets()[name]
+
+
 def task_module(name: str) -> Any:
-    """The module of a task; it exports `Config` and `Task`. Raises UserError for an unknown name."""
-    return _module(_named("tasks", "Task"), "task", name)
+    """The module of a task or a preset; it exports `Config` and `Task`. Raises UserError for an unknown name."""
+    return _module(_named("tasks", "Task"), "task", resolve(name)[0])
 
 
 def build_task(name: str, options: Mapping[str, Any]) -> Task:
-    """A task by name with some of its options changed. Raises UserError for an unknown name or option."""
+    """A task, or a preset of one, by name with some of its options changed. Raises UserError for an unknown name or option."""
     module = task_module(name)
-    built: Task = module.Task(configure(module.Config, options, f"the options of task {name}"))
+    built: Task = module.Task(configure(module.Config, {**resolve(name)[1], **options}, f"the options of task {name}"))
     return built
 
 

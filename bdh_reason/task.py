@@ -7,7 +7,7 @@ A task is one file (or one folder) under `tasks/` that exports `Config` (a froze
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -122,6 +122,7 @@ class Task(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     edges: ClassVar[tuple[float, ...]] = ()  # upper ends of the difficulty slices of a result table; the last slice is open
+    apart: bool = False  # whether problems of one call of `generate` are akin; the splits of a data set are then grown apart, with `grow`
     config: Any
 
     @abstractmethod
@@ -131,6 +132,17 @@ class Task(ABC):
     @abstractmethod
     def generate(self, rng: np.random.Generator, n: int) -> Problems:
         """N fresh problems, a function of `rng` alone. Raises UserError where the configuration cannot be met."""
+
+    def grow(self, rng: np.random.Generator, n: int, belongs: Callable[[np.ndarray], np.ndarray]) -> Problems:
+        """N fresh problems for one split, a function of `rng` and of `belongs` (kin uint64 [N] -> bool [N]: what is of this split).
+
+        Where `apart` is set. Raises UserError where the configuration cannot be met.
+        """
+        raise NotImplementedError(f"task {self.name} does not grow its splits apart")
+
+    def kin(self, problems: Problems) -> np.ndarray:
+        """uint64 [N], equal for problems that may not lie in different splits; at least those of one family."""
+        return problems.family
 
     @abstractmethod
     def augment(self, rng: np.random.Generator, problems: Problems) -> Problems:

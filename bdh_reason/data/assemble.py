@@ -1,4 +1,4 @@
-"""From parts to a data set: the work folder, the parts' files, and the last step that splits all rows by family into fifteen arrays.
+"""From parts to a data set: the work folder, the parts' files, and the last step that sorts all rows by split into fifteen arrays.
 
 Every file is written under another name and renamed, `manifest.json` last, so a build may be stopped anywhere and run again.
 """
@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bdh_reason.data.manifest import BUILDING, DTYPES, FILES, NAME, Manifest, Plan, as_json, read, read_plan
-from bdh_reason.data.splits import SPLITS, assign
+from bdh_reason.data.splits import SPLITS
 from bdh_reason.errors import UserError
 from bdh_reason.files import replace, sync
 from bdh_reason.task import Problems
@@ -85,11 +86,11 @@ def load(path: Path) -> Problems | None:
 
 def assemble(folder: Path, plan: Plan, parts: Callable[[], Iterable[Problems]]) -> Manifest:
     """Writes the data set of all `parts` in order (two passes over them) and clears the work folder."""
-    family_N = np.concatenate([part.family for part in parts()])
-    split_N = assign(family_N, plan.shares)
+    task = plan.build_task()
+    family_N, split_N = (np.concatenate(arrays) for arrays in zip(*((part.family, plan.place(task, part)) for part in parts())))
     of_split = [family_N[split_N == k] for k in range(len(SPLITS))]
     rows = {split: len(family_n) for split, family_n in zip(SPLITS, of_split)}
-    _write_arrays(folder / BUILDING, rows, plan, parts)
+    _write_arrays(folder / BUILDING, rows, partial(plan.place, task), parts)
     sizes, digests = {}, {}
     for name in FILES:
         path = folder / BUILDING / name
@@ -104,7 +105,7 @@ def assemble(folder: Path, plan: Plan, parts: Callable[[], Iterable[Problems]]) 
     return manifest
 
 
-def _write_arrays(work: Path, rows: dict[str, int], plan: Plan, parts: Callable[[], Iterable[Problems]]) -> None:
+def _write_arrays(work: Path, rows: dict[str, int], place: Callable[[Problems], np.ndarray], parts: Callable[[], Iterable[Problems]]) -> None:
     """The fifteen arrays, part by part: plain writes and no memory maps, because a full disk kills the writer of a map without a word."""
     positions = next(iter(parts())).prompt.shape[1:]
     with ExitStack() as open_files:
@@ -115,7 +116,7 @@ def _write_arrays(work: Path, rows: dict[str, int], plan: Plan, parts: Callable[
             files[split, field] = open_files.enter_context((work / name).open("wb"))
             np.lib.format.write_array_header_1_0(files[split, field], header)
         for part in parts():
-            split_N = assign(part.family, plan.shares)
+            split_N = place(part)
             for k, split in enumerate(SPLITS):
                 chosen = part.take(split_N == k)
                 for field, dtype in DTYPES.items():

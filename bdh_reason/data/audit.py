@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from bdh_reason.data.build import Progress, quiet
 from bdh_reason.data.manifest import Manifest, read
 from bdh_reason.data.read import map_split, same
-from bdh_reason.data.splits import SPLITS, assign
+from bdh_reason.data.splits import SPLITS
 from bdh_reason.errors import UserError
 from bdh_reason.task import Problems, Task
 
@@ -97,7 +97,8 @@ def _check_rows(task: Task, folder: Path, manifest: Manifest, split: str, advanc
 def _faults(task: Task, manifest: Manifest, split: str, block: Problems, family_N: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(what is wrong, bool [N]) for each thing that may be wrong with a row."""
     yield "the stored family is not the prompt's", block.family != family_N
-    yield "the family belongs into another split", assign(family_N, manifest.plan.shares) != SPLITS.index(split)
+    kind = "kin" if task.apart else "family"
+    yield f"the {kind} belongs into another split", manifest.plan.place(task, replace(block, family=family_N)) != SPLITS.index(split)
     yield "the target breaks the rules", ~task.verify(block.prompt, block.target)
     solutions_N = task.solutions(block.prompt)
     yield "the prompt has no solution", solutions_N == 0

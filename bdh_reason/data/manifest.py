@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from bdh_reason import __version__, discover
-from bdh_reason.data.splits import SPLITS
+from bdh_reason.data.splits import SPLITS, ZONES, assign
 from bdh_reason.errors import UserError
 from bdh_reason.files import replace
-from bdh_reason.task import Task
+from bdh_reason.task import Problems, Task
 
 SCHEMA = 1
 NAME, BUILDING = "manifest.json", "building"
@@ -48,6 +48,10 @@ class Plan:
         if module.Task.version != self.task_version:
             raise UserError(f"data of {self.task}@{self.task_version}", f"{self.task}@{module.Task.version}, the version installed", "build the data again")
         return discover.build_task(self.task, self.config)
+
+    def place(self, task: Task, problems: Problems) -> np.ndarray:
+        """Which split each problem belongs to, as positions in SPLITS, int64 [N]; `task` is what `build_task` gives."""
+        return assign(task.kin(problems), ZONES) if task.apart and not self.source else assign(problems.family, self.shares)
 
 
 @dataclass(frozen=True)

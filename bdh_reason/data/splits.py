@@ -3,6 +3,9 @@
 The family's hash, mixed once more, is a point of [0, 1): train is below the first share, test above one minus the last, validation between.
 A family therefore falls into the same split in every data set of equal shares, whatever the seed or the size.
 
+Of a task whose problems grow out of each other every split is grown on its own, from roots of its own, and takes only what is of its kin. Then the kin
+decides in the same way, by fixed zones instead of shares: splits of any two data sets of the task are free of each other's kin.
+
 Axes: N problems.
 """
 
@@ -16,6 +19,7 @@ from bdh_reason.errors import UserError, unknown
 
 SPLITS = ("train", "validation", "test")
 SHARES = (0.9, 0.05, 0.05)
+ZONES = (0.7, 0.15, 0.15)  # of all kin, where splits are grown apart: wider than what small splits need, for what falls outside is made in vain
 
 
 def check_shares(shares: Sequence[float]) -> tuple[float, float, float]:
@@ -39,10 +43,21 @@ def check_split(split: str) -> None:
         raise unknown("split", split, SPLITS)
 
 
+def rows_of(size: int, shares: tuple[float, float, float]) -> list[int]:
+    """`size` in three whole numbers by the shares; test gets what rounding leaves."""
+    train, validation = (round(size * share) for share in shares[:2])
+    return [train, min(validation, size - train), max(0, size - train - validation)]
+
+
 def assign(family_N: np.ndarray, shares: tuple[float, float, float]) -> np.ndarray:
     """Families uint64 [N] -> positions in SPLITS, int64 [N]."""
     point_N = (_mix(family_N) >> np.uint64(11)) * 2.0**-53
     return np.searchsorted(np.cumsum(shares[:2]), point_N, side="right")
+
+
+def within(split: int, kin_N: np.ndarray) -> np.ndarray:
+    """Whether problems of these kin belong to the split at this position in SPLITS, where splits are grown apart, bool [N]."""
+    return assign(kin_N, ZONES) == split
 
 
 def _mix(family_N: np.ndarray) -> np.ndarray:

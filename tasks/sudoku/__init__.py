@@ -8,8 +8,9 @@ Axes: N problems, T = n·n cells, U = 3n units of n cells, R relations, G groups
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -22,17 +23,22 @@ from .compiled import keep_by_content
 
 keep_by_content()
 
-from . import canonical, formats, generator, rating, render, rules, solver, symmetry
+from . import canonical, formats, generator, kin, mixture, rating, render, rules, solver, symmetry
 from .bench import bench as bench
 from .shape import BLANK, Shape
 
 
 @dataclass(frozen=True)
 class Config:
-    """`box`: rows and columns of a box. `clues`: how many a puzzle shows; None for minimal puzzles, of which no clue can be spared."""
+    """`box`: rows and columns of a box. `clues`: how many a puzzle shows; None for minimal puzzles, of which no clue can be spared.
+
+    `mix`: the shares of puzzles whose difficulty lies in each slice of `rating.EDGES`, in any unit; None for what comes by chance. Mixed puzzles grow
+    out of each other (mixture.py), and about a third of them have a clue too many.
+    """
 
     box: tuple[int, int] = (3, 3)
     clues: int | None = None
+    mix: tuple[float, ...] | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         if len(self.box) != 2 or not all(type(side) is int and 2 <= side <= 5 for side in self.box):
@@ -40,6 +46,17 @@ class Config:
         least, most = self.shape.n - 1, self.shape.cells - 1
         if self.clues is not None and not (type(self.clues) is int and least <= self.clues <= most):
             raise UserError(f"clues = {self.clues!r} on a board of {self.shape.cells} cells", f"a whole number from {least} to {most}")
+        if self.mix is not None:
+            self._check_mix(self.mix)
+
+    def _check_mix(self, mix: tuple[float, ...]) -> None:
+        slices = len(rating.EDGES) + 1
+        numbers = isinstance(mix, tuple) and all(isinstance(share, int | float) and not isinstance(share, bool) for share in mix)
+        if not numbers or len(mix) != slices or not all(0 <= share < math.inf for share in mix) or not sum(mix):
+            edges = " / ".join(f"{edge:g}" for edge in rating.EDGES)
+            raise UserError(f"mix = {mix!r} of a Sudoku", f"{slices} shares from 0 on, of up to {edges} guesses and of more, e.g. [16, 11, 12, 48, 12]")
+        if self.clues is not None:
+            raise UserError(f"clues = {self.clues} beside a mix of difficulties", "one of the two")
 
     @property
     def shape(self) -> Shape:
@@ -47,7 +64,8 @@ class Config:
         return Shape(*self.box)
 
 
-EXAMPLES = (Config((2, 2)), Config((2, 3)), Config())  # the configurations that tests run over
+PRESETS = {"sudoku-extreme": {"mix": [16, 11, 12, 48, 12]}}  # the shares estimated for the published Sudoku-Extreme
+EXAMPLES = (Config((2, 2)), Config((2, 3)), Config(), Config(mix=(16, 11, 12, 48, 12)))  # the configurations that tests run over
 
 
 class Task(task.Task):
@@ -55,11 +73,12 @@ class Task(task.Task):
 
     name: ClassVar[str] = "sudoku"
     version: ClassVar[str] = "1"
-    edges: ClassVar[tuple[float, ...]] = (0, 2, 10, 50)
+    edges: ClassVar[tuple[float, ...]] = rating.EDGES
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.shape = config.shape
+        self.apart = config.mix is not None
 
     def board(self, view: View, reading: Reading) -> Board:
         """The board as `cells` (row, column, box) or `candidates` (row, column, box, digit; "grid" only) with the units as relations.
@@ -80,10 +99,22 @@ class Task(task.Task):
         return Board(view, reading, shape.cells, shape.symbols, BLANK, coordinates_T4, np.concatenate([cell_1Gk, unit_3Gk]))
 
     def generate(self, rng: np.random.Generator, n: int) -> Problems:
-        """Fresh puzzles with one solution each, minimal or with the configured number of clues."""
+        """Fresh puzzles with one solution each: minimal, with the configured number of clues, or in the configured mix of difficulties."""
+        if self.apart:
+            return self.grow(rng, n, lambda kin_N: np.ones(len(kin_N), bool))
         clues = self.config.clues
         puzzle_NT = generator.minimal(self.shape, rng, n) if clues is None else generator.with_clues(self.shape, rng, n, clues)
         return self._problems(puzzle_NT, solver.solve(self.shape, puzzle_NT, 1).first_NT, rating.difficulty(self.shape, puzzle_NT))
+
+    def grow(self, rng: np.random.Generator, n: int, belongs: Callable[[np.ndarray], np.ndarray]) -> Problems:
+        """Fresh puzzles in the configured mix of difficulties. Raises UserError where it cannot be filled."""
+        if self.config.mix is None:
+            return super().grow(rng, n, belongs)
+        return self._problems(*mixture.mixture(self.shape, rng, n, self.config.mix, self.edges, belongs))
+
+    def kin(self, problems: Problems) -> np.ndarray:
+        """Of a mix: equal for puzzles whose solutions are of one class. Else the family."""
+        return kin.kin(self.shape, formats.to_grid(self.shape, problems.target)) if self.apart else problems.family
 
     def augment(self, rng: np.random.Generator, problems: Problems) -> Problems:
         """Each puzzle and its solution under one random symmetry of the board."""

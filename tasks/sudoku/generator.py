@@ -48,6 +48,11 @@ def with_clues(shape: Shape, rng: np.random.Generator, n: int, clues: int) -> np
     return grid_NT
 
 
+def strip(shape: Shape, rng: np.random.Generator, grid_NT: np.ndarray) -> np.ndarray:
+    """The puzzles, each with one solution, without clues that can be missed, uint8 [N, T]; above 16×16 a few could still be."""
+    return _strip(geometry(shape), rng.integers(0, 2**64, len(grid_NT), np.uint64), grid_NT.copy(), _proof(shape))
+
+
 def _proof(shape: Shape) -> int:
     """The guesses a proof may take."""
     return 1_000 if shape.n <= 16 else 100
@@ -70,6 +75,14 @@ def _generate(geometry: cells.Geometry | None, seed_N: np.ndarray, cells_T: int,
         if fewest > clues and tries > 1:
             break
     return grid_NT, fewest
+
+
+@njit(cache=True, nogil=True)
+def _strip(geometry: cells.Geometry | None, seed_N: np.ndarray, grid_NT: np.ndarray, proof: int) -> np.ndarray:
+    stack_LW, order_T = stack(geometry), np.arange(grid_NT.shape[1])
+    for i in range(len(grid_NT)):
+        _dig(geometry, seed_N[i], stack_LW, order_T, grid_NT[i : i + 1], 0, proof)
+    return grid_NT
 
 
 @njit(cache=True, nogil=True)
@@ -116,13 +129,15 @@ def _settle(geometry: cells.Geometry | None, state: np.uint64, stack_LW: np.ndar
 def _dig(
     geometry: cells.Geometry | None, state: np.uint64, stack_LW: np.ndarray, order_T: np.ndarray, grid_1T: np.ndarray, clues: int, proof: int
 ) -> tuple[np.uint64, int]:
-    """Takes clues from a full board until `clues` are left or none is superfluous. The next random state, and the clues that are left."""
+    """Takes clues from a board until `clues` are left or none is superfluous. The next random state, and the clues that are left."""
     grid_T, nothing = grid_1T[0], grid_1T[:0]
-    remaining = untried = len(order_T)
+    untried, remaining = len(order_T), int(np.count_nonzero(grid_T))
     while untried and remaining > clues:
         state, cell = _take(state, order_T, untried)
         untried -= 1
         digit = grid_T[cell]
+        if not digit:
+            continue
         grid_T[cell] = 0
         start(geometry, grid_T, stack_LW[0])
         restrict(geometry, stack_LW[0], cell, ~(1 << digit - 1))

@@ -15,6 +15,8 @@ from .shape import Shape
 from .solver import solve
 from .symmetry import _transform
 
+EDGES = (0, 2, 10, 50)  # upper ends of the slices that the published results use; the last slice is open
+
 
 def difficulty(shape: Shape, grid_NT: np.ndarray, isomorphs: int = 8) -> np.ndarray:
     """Mean guesses of `solve` until the first solution over `isomorphs` isomorphs of each puzzle, float32 [N]; 0 where deduction is enough.
