@@ -57,7 +57,7 @@ def build(
     for name, number in (("size", size), ("workers", workers)):
         if number < 1:
             raise UserError(f"{name} {number}", "1 or more")
-    plan = _plan(task, options, size, shares, seed)
+    plan = plan_of(task, options, size, shares, seed)
     with writing(folder):
         manifest = prepare(folder, plan)
     if manifest is None:
@@ -73,7 +73,7 @@ def import_file(task: str, options: Mapping[str, Any], file: Path, folder: Path,
 
     Raises UserError for a file that cannot be read (the task names the line), and for the rest as `build` does.
     """
-    unread = _plan(task, options, 0, shares, 0)
+    unread = plan_of(task, options, 0, shares, 0)
     problems = read_file(unread.build_task(), file)
     plan = replace(unread, size=len(problems), source=f"{file.name} sha256:{hashlib.sha256(_bytes(file)).hexdigest()}")
     with writing(folder):
@@ -99,7 +99,8 @@ def _bytes(file: Path) -> bytes:
         raise UserError(f"cannot read {file}: {error.strerror}", "a file of problems") from error
 
 
-def _plan(task: str, options: Mapping[str, Any], size: int, shares: Sequence[float], seed: int) -> Plan:
+def plan_of(task: str, options: Mapping[str, Any], size: int, shares: Sequence[float], seed: int) -> Plan:
+    """What a build of these would be. Raises UserError for an unknown task or option and for shares that make no sense."""
     built = discover.build_task(task, options)
     chunk = ISLAND if built.apart else CHUNK
     return Plan(discover.resolve(task)[0], built.version, content(built.config), size, seed, check_shares(shares), chunk)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bdh_reason import discover
-from bdh_reason.data.build import Progress, read_file
+from bdh_reason.data.build import Progress, plan_of, read_file
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import independent, open_split
-from bdh_reason.data.splits import SPLITS, assign
+from bdh_reason.data.splits import SPLITS
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import RELEASED, Contender, checkpoint
 from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
@@ -116,7 +116,9 @@ def _carried(trained: Contender, root: Path, limit: int | None) -> Exam | None:
         return None
     task = trained.recipe.build_task()
     problems = read_file(task, path)
-    if strangers := int((assign(problems.family, trained.recipe.data.shares) != SPLITS.index("test")).sum()):
+    data = trained.recipe.data
+    plan = plan_of(trained.recipe.task.name, trained.recipe.task.options, data.size, data.shares, data.seed)
+    if strangers := int((plan.place(task, problems) != SPLITS.index("test")).sum()):
         raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
     return Exam(task, problems, "test", trained.card.data_hash) if len(problems) >= limit else None
 
