@@ -83,7 +83,7 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
             raise UserError("a guess and no problems", "--data FOLDER or --puzzles FILE")
         folder, _ = dataset(trained.recipe, root, progress)
     manifest = read_manifest(folder)
-    if manifest.plan.task != task:
+    if manifest.plan.task != discover.resolve(task)[0]:
         raise UserError(f"{folder} holds problems of task {manifest.plan.task!r}", task)
     problems = open_split(folder, split)
     _, first_N = np.unique(problems.family, return_index=True)
