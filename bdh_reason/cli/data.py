@@ -36,18 +36,32 @@ def data_build(task: str, size: int, out: Path, seed: int, shares: str, only: st
 
 
 @data.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task", default="sudoku", show_default=True)
+@click.argument("source")
+@click.option("--csv", type=click.Path(path_type=Path), help="A file of the published set that SOURCE names.")
+@click.option("--task", help="The task of a file.  [default: sudoku]")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--shares", default="0.9,0.05,0.05", show_default=True)
+@click.option("--shares", help="Shares of train, validation and test.  [default: 0.9,0.05,0.05; published files keep their part]")
 @click.option("--only", metavar="SPLIT", help="Put everything into one split instead.")
 @options.settings
-def data_import(file: Path, task: str, out: Path, shares: str, only: str | None, pairs: tuple[str, ...]) -> None:
-    """Make a data set of a FILE of puzzles: lines, CSV or .sdm."""
+def data_import(source: str, csv: Path | None, task: str | None, out: Path, shares: str | None, only: str | None, pairs: tuple[str, ...]) -> None:
+    """Make a data set of a file of puzzles (lines, CSV or .sdm), or of a published set.
+
+    SOURCE is the file, or the set's name: sudoku-extreme. Its train.csv, or with --only test its test.csv, is fetched where no --csv is given.
+    """
     from bdh_reason.config import words
     from bdh_reason.data.build import import_file
+    from bdh_reason.data.published import download, published, shares_of, task_of
 
-    manifest = import_file(task, words(pairs), file, out, _shares(shares, only))
+    file = Path(source)
+    if csv or (source in published() and not file.exists()):
+        if task:
+            raise UserError(f"--task {task} beside the published set {source}", "one of the two")
+        task = task_of(source)
+        file = csv or download(source, "test.csv" if only == "test" else "train.csv")
+        split = _shares(shares or "", only) if shares or only else shares_of(file)
+    else:
+        split = _shares(shares or "0.9,0.05,0.05", only)
+    manifest = import_file(task or "sudoku", words(pairs), file, out, split)
     click.echo(json.dumps({"folder": str(out), "rows": manifest.rows, "families": manifest.families, "hash": manifest.hash}))
 
 

@@ -29,10 +29,10 @@ def show_table(files: tuple[Path, ...], write: bool) -> None:
 @click.command()
 @options.as_json
 def tasks(json_lines: bool) -> None:
-    """List the tasks."""
-    from bdh_reason.discover import task_module, task_names
+    """List the tasks, and the presets of their options."""
+    from bdh_reason.discover import presets, task_module, task_names
 
-    _list({name: task_module(name) for name in task_names()}, json_lines)
+    _list({name: task_module(name) for name in (*task_names(), *presets())}, json_lines)
 
 
 @click.command("models")

@@ -44,9 +44,12 @@ def check_split(split: str) -> None:
 
 
 def rows_of(size: int, shares: tuple[float, float, float]) -> list[int]:
-    """`size` in three whole numbers by the shares; test gets what rounding leaves."""
-    train, validation = (round(size * share) for share in shares[:2])
-    return [train, min(validation, size - train), max(0, size - train - validation)]
+    """`size` in three whole numbers as close to the shares as can be; what is left over goes to the largest remainders."""
+    exact = [size * share for share in shares]
+    rows = [int(number) for number in exact]
+    for k in sorted(range(3), key=lambda k: rows[k] - exact[k])[: size - sum(rows)]:
+        rows[k] += 1
+    return rows
 
 
 def assign(family_N: np.ndarray, shares: tuple[float, float, float]) -> np.ndarray:

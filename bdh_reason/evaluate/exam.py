@@ -112,7 +112,7 @@ def _carried(trained: Contender, root: Path, limit: int | None) -> Exam | None:
     without the minutes of building it. None where there are none or too few. Raises UserError for a problem whose family does not belong to the test split.
     """
     path = trained.folder / TEST
-    if limit is None or not path.is_file() or (place(trained.recipe, root) / "manifest.json").is_file():
+    if limit is None or trained.recipe.data.folder is not None or not path.is_file() or (place(trained.recipe, root) / "manifest.json").is_file():
         return None
     task = trained.recipe.build_task()
     problems = read_file(task, path)
@@ -131,7 +131,7 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
             raise UserError("a guess and no problems", "--data FOLDER or --puzzles FILE")
         folder, _ = dataset(trained.recipe, root, progress)
     manifest = read_manifest(folder)
-    if manifest.plan.task != task:
+    if manifest.plan.task != discover.resolve(task)[0]:
         raise UserError(f"{folder} holds problems of task {manifest.plan.task!r}", task)
     return Exam(manifest.plan.build_task(), independent(open_split(folder, split)), split, manifest.hash)
 

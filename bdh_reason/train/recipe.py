@@ -36,8 +36,12 @@ class Choice(Section):
 
 
 class Data(Section):
-    """The problems to generate: `size` in all, split by family into train, validation and test by `shares`."""
+    """The problems to generate: `size` in all, split by family into train, validation and test by `shares`.
 
+    With a `folder` they are a data set that is there, e.g. an imported one, under the root of data sets: its first `size` training problems.
+    """
+
+    folder: str | None = None
     size: Positive
     seed: int = 0
     shares: tuple[Share, Share, Share] = (0.9, 0.05, 0.05)

@@ -65,6 +65,7 @@ class Config:
 
 
 PRESETS = {"sudoku-extreme": {"mix": [16, 11, 12, 48, 12]}}  # the shares estimated for the published Sudoku-Extreme
+PUBLISHED = {"sudoku-extreme": ("sapientinc/sudoku-extreme", ("train.csv", "test.csv"))}
 EXAMPLES = (Config((2, 2)), Config((2, 3)), Config(), Config(mix=(16, 11, 12, 48, 12)))  # the configurations that tests run over
 
 

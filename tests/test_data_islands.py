@@ -1,0 +1,106 @@
+"""Splits that are grown apart: the same bytes however they are built, no solution class in two splits, and an audit that would see one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bdh_reason.data import build as building
+from bdh_reason.data.audit import audit
+from bdh_reason.data.build import build
+from bdh_reason.data.manifest import FILES
+from bdh_reason.data.read import open_split
+from bdh_reason.data.splits import SPLITS, only, rows_of
+from bdh_reason.task import Problems
+from tasks.sudoku import canonical, formats
+from tasks.sudoku.shape import Shape
+
+NINE = Shape(3, 3)
+SIZE, SHARES = 150, (0.6, 0.2, 0.2)
+QUICK = {"mix": [2, 1, 1, 0, 0]}
+
+
+@pytest.fixture(autouse=True)
+def _small_islands(monkeypatch):
+    monkeypatch.setattr(building, "ISLAND", 40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "ISLAND", 40)
+        build("sudoku-extreme", QUICK, tmp_path_factory.mktemp("set") / "set", SIZE, shares=SHARES)
+    return next(tmp_path_factory.getbasetemp().glob("set*/set"))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def solution_classes(problems: Problems) -> set[bytes]:
+    return {row.tobytes() for row in canonical.canonical(NINE, formats.to_grid(NINE, np.array(problems.target)))}
+
+
+def test_the_splits_have_the_asked_rows_and_share_neither_puzzle_nor_solution(folder):
+    splits = [open_split(folder, split) for split in SPLITS]
+    assert [len(split) for split in splits] == [90, 30, 30] == rows_of(SIZE, SHARES)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not solution_classes(splits[one]) & solution_classes(splits[other])
+        assert not set(splits[one].family.tolist()) & set(splits[other].family.tolist())
+    assert audit(folder).findings == ()
+
+
+def test_the_same_bytes_for_two_workers_and_after_an_interruption(folder, tmp_path, monkeypatch):
+    build("sudoku-extreme", QUICK, tmp_path / "two", SIZE, shares=SHARES, workers=2)
+    assert contents(tmp_path / "two") == contents(folder)
+    honest, made = building._generate, []
+
+    def interrupted(plan, work, number):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(number)
+        return honest(plan, work, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "_generate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build("sudoku-extreme", QUICK, tmp_path / "again", SIZE, shares=SHARES)
+    build("sudoku-extreme", QUICK, tmp_path / "again", SIZE, shares=SHARES)
+    assert contents(tmp_path / "again") == contents(folder)
+
+
+def test_the_audit_finds_another_puzzle_with_a_solution_of_train_in_test(folder):
+    task = building.discover.build_task("sudoku", {})
+    train = open_split(folder, "train").take(slice(0, 1))
+    prompt_1T = np.array(train.prompt)
+    prompt_1T[0, np.flatnonzero(train.scored[0])[0]] = train.target[0, np.flatnonzero(train.scored[0])[0]]
+    family_1 = task.canonical(prompt_1T)
+    planted = replace(train, prompt=prompt_1T, scored=prompt_1T == formats.BLANK, family=family_1)
+    assert family_1 != train.family
+    manifest = building.prepare(folder, building._plan("sudoku-extreme", QUICK, SIZE, SHARES, 0))
+    before = contents(folder)
+    try:
+        for name, (split, field) in FILES.items():
+            if split == "test":
+                array = np.load(folder / name)
+                array[2] = getattr(planted, field)[0]
+                np.save(folder / name, array)
+        replace(manifest, sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}).write(folder)
+        assert audit(folder).findings == (f"{folder}, test: the kin belongs into another split: 1 row: 2",)
+    finally:
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+
+
+def test_sets_of_other_seeds_and_shares_keep_out_of_each_others_splits(folder, tmp_path):
+    build("sudoku-extreme", QUICK, tmp_path / "test", 40, seed=1, shares=only("test"))
+    assert not solution_classes(open_split(tmp_path / "test", "test")) & solution_classes(open_split(folder, "train"))
+    assert audit(folder, tmp_path / "test").findings == ()
+
+
+@pytest.mark.parametrize(("size", "shares", "rows"), [(10, (1, 0, 0), [10, 0, 0]), (1, (0.5, 0.5, 0), [1, 0, 0]), (100, (0.9, 0.05, 0.05), [90, 5, 5])])
+def test_rows_are_whole_and_add_up(size, shares, rows):
+    assert rows_of(size, shares) == rows
