@@ -16,6 +16,14 @@ from bdh_reason.bdh.chunks import EPSILON, GROUPS
 from bdh_reason.bdh.lanes import LANES, inverse_root, load, spread, store, total
 
 
+def rows(order_Ht: np.ndarray, boards: int, k: int) -> np.ndarray:
+    """The token of each column of each head's chunks in a block of so many boards, int64 [H, chunks, c]; -1 for none. `order` puts groups of k side by side."""
+    heads, tokens = order_Ht.shape
+    row_Hgk = (order_Ht[:, None] + tokens * np.arange(boards)[:, None]).reshape(heads, -1, k)
+    row_Hgk = np.pad(row_Hgk, ((0, 0), (0, -row_Hgk.shape[1] % GROUPS), (0, 0)), constant_values=-1)
+    return np.ascontiguousarray(row_Hgk.reshape(heads, -1, GROUPS, k).swapaxes(2, 3)).reshape(heads, -1, k * GROUPS)
+
+
 def _look(w: Any, at: Any, scale: float) -> None:
     raise NotImplementedError("compiled only")
 
@@ -45,17 +53,6 @@ def _which_back(w: Any, at: Any, scale: Any) -> Any:
 @overload(_prepare, strict=False)
 def _which_preparation(w: Any, at: Any) -> Any:
     return (lambda w, at: halves.prepare(w, at)) if _half(at) else (lambda w, at: None)
-
-
-@njit(cache=True, nogil=True)
-def _choose(row_c: Any, order_t: Any, at: Any, group: int, groups: int) -> None:
-    """The token of each column, -1 for none, of the chunk that begins with `group` of the block's `groups`."""
-    k = at.members
-    per_board = len(order_t) // k
-    for lane in range(GROUPS):
-        board, place = divmod(group + lane, per_board)
-        for j in range(k):
-            row_c[j * GROUPS + lane] = board * len(order_t) + order_t[place * k + j] if group + lane < groups else -1
 
 
 @njit(cache=True, nogil=True)
@@ -118,16 +115,14 @@ def _join(w: Any, place: int, v: Any, v0: Any, row: int, width: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def forward(w: Any, at: Any, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, out: Any) -> None:
+def forward(w: Any, at: Any, scale: float, row_HCc: Any, weights: Any, v: Any, v0: Any, u: Any, out: Any) -> None:
     """Makes u = y E summed over heads and out = LN(v + LN(u) + v0), all [t, D] as one row of numbers; v0 may be empty."""
     width = at.width
-    row_c, groups = np.empty(at.columns, np.int64), len(v) // (width * at.members)
     u[:] = 0
-    for h in range(len(order_Ht)):
+    for h in range(len(row_HCc)):
         _take_weights(w, at, h, weights)
         _prepare(w, at)
-        for group in range(0, groups, GROUPS):
-            _choose(row_c, order_Ht[h], at, group, groups)
+        for row_c in row_HCc[h]:
             _gather(w, at.v_cD, width, row_c, v)
             _look(w, at, scale)
             _scatter(w, at.u_cD, width, row_c, u)
@@ -151,20 +146,18 @@ def _close_back(w: Any, at: Any, v: Any, v0: Any, u: Any, grad: Any, dv: Any, du
 
 
 @njit(cache=True, nogil=True)
-def backward(
-    w: Any, at: Any, scale: float, order_Ht: Any, weights: Any, v: Any, v0: Any, u: Any, grad: Any, dv: Any, dv0: Any, du: Any, part_H3ND: Any
-) -> None:
-    """From the gradient of `forward`'s out: those of v and v0, and of the weights in `part`, Dx and Dy turned; du is scratch."""
-    row_c, groups, end = np.empty(at.columns, np.int64), len(v) // (at.width * at.members), at.grad_3ND + 3 * at.width * at.neurons
+def backward(w: Any, at: Any, scale: float, row_HCc: Any, weights: Any, given: Any, made: Any) -> None:
+    """From v, v0, u and the gradient of `forward`'s out: those of v, v0, u (before the heads' share) and the weights, [H, 3, N, D], Dx and Dy turned."""
+    (v, v0, u, grad), (dv, dv0, du, part_H3ND) = given, made
+    end = at.grad_3ND + 3 * at.width * at.neurons
     _close_back(w, at, v, v0, u, grad, dv, du)
     if len(v0):
         dv0[:] = dv
-    for h in range(len(order_Ht)):
+    for h in range(len(row_HCc)):
         _take_weights(w, at, h, weights)
         _prepare(w, at)
         w[at.grad_3ND : end] = 0
-        for group in range(0, groups, GROUPS):
-            _choose(row_c, order_Ht[h], at, group, groups)
+        for row_c in row_HCc[h]:
             _gather(w, at.v_cD, at.width, row_c, v)
             _gather(w, at.u_cD, at.width, row_c, du)
             _back(w, at, scale)

@@ -60,7 +60,7 @@ def places(width: int, neurons: int, members: int) -> Places:
 
 
 @njit(cache=True, nogil=True)
-def normalise(w: Any, at: Places) -> None:
+def normalise(w: Any, at: Any) -> None:
     """LN(a) in place of a, and one over its deviation in `scale`."""
     share, epsilon, end = spread(np.float32(1 / at.width)), spread(np.float32(EPSILON)), at.width * at.stride
     for c in range(at.a_Dc, at.a_Dc + at.columns, LANES):
@@ -78,7 +78,7 @@ def normalise(w: Any, at: Places) -> None:
 
 
 @njit(cache=True, nogil=True)
-def normalise_back(w: Any, at: Places) -> None:
+def normalise_back(w: Any, at: Any) -> None:
     """The gradient of LN(a), in u, becomes that of a."""
     share, end, there = spread(np.float32(1 / at.width)), at.width * at.stride, at.a_Dc - at.u_Dc
     for c in range(at.u_Dc, at.u_Dc + at.columns, LANES):

@@ -40,7 +40,7 @@ from bdh_reason.bdh.lanes import LANES
 from bdh_reason.model import gather_heads, reorder_heads
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
-_TOKENS = 3000  # of a block, about: enough that its last, partly empty chunk is a small share, few enough that a batch is many blocks
+_TOKENS = 5800  # of a block, about: few enough that a batch is several, enough that empty columns in its last chunk are a small share
 
 
 def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
@@ -53,8 +53,9 @@ def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
 
 def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
     """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
-    places = halves.places if _halved() else chunks.places
-    return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, places(*weights[0].shape[1:], k), scale)  # type: ignore[no-any-return, no-untyped-call]
+    width, neurons = weights[0].shape[1:]
+    at = (halves if _halved() else chunks).places(width, neurons, k)
+    return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, at, scale)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _halved() -> bool:
@@ -84,20 +85,24 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _share(work: Callable[[int, slice], None], batch: int, tokens: int, width: int) -> None:
-    """Calls work(block, its numbers of [B, t, D] in a row) for all blocks of boards, on as many threads as torch may use."""
-    blocks, size = _blocks(batch, tokens), tokens * width
-    starts = [batch * block // blocks * size for block in range(blocks + 1)]
-    parts = [slice(*ends) for ends in pairwise(starts)]
-    if blocks == 1 or torch.get_num_threads() == 1:
-        for block, part in enumerate(parts):
-            work(block, part)
-    else:
-        list(_pool(os.getpid(), torch.get_num_threads()).map(work, range(blocks), parts))
+@lru_cache(maxsize=64)
+def _rows(order_Ht: Tensor, boards: int, k: int) -> np.ndarray:
+    return blocks.rows(order_Ht.numpy(), boards, k)
 
 
-def _blocks(batch: int, tokens: int) -> int:
-    return max(min(batch, batch * tokens // _TOKENS), 1)
+def _count(batch: int, tokens: int) -> int:
+    """How many blocks: a power of two, two at least, where there are as many boards."""
+    return max(min(batch, 1 << max((batch * tokens // _TOKENS).bit_length() - 1, 1)), 1)
+
+
+def _share(work: Callable[[int, slice, np.ndarray], None], v_BtD: Tensor, order_Ht: Tensor, k: int) -> None:
+    """Calls work(block, its part of [B, t, D] as one row of numbers, its chunks) for all blocks, on as many threads as torch may use."""
+    (batch, tokens, width), threads = v_BtD.shape, torch.get_num_threads()
+    count = _count(batch, tokens)
+    ends = [batch * block // count for block in range(count + 1)]
+    parts = [slice(start * tokens * width, end * tokens * width) for start, end in pairwise(ends)]
+    tables = [_rows(order_Ht, end - start, k) for start, end in pairwise(ends)]
+    list((map if min(threads, count) == 1 else _pool(os.getpid(), threads).map)(work, range(count), parts, tables))
 
 
 def _flat(tensor_BtD: Tensor | None) -> Any:
@@ -114,12 +119,12 @@ class _Layer(torch.autograd.Function):
     ) -> Tensor:
         u_BtD, out_BtD = v_BtD.new_empty(v_BtD.shape), v_BtD.new_empty(v_BtD.shape)
         v, v0, u, out = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, out_BtD))
-        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
+        weights = tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
 
-        def work(_: int, part: slice) -> None:
-            blocks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, *given, v[part], v0[part], u[part], out[part])
+        def work(_: int, part: slice, row_HCc: np.ndarray) -> None:
+            blocks.forward(v_BtD.new_empty(at.size).numpy(), at, scale, row_HCc, weights, v[part], v0[part], u[part], out[part])
 
-        _share(work, *v_BtD.shape)
+        _share(work, v_BtD, order_Ht, at.members)
         ctx.save_for_backward(v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD)
         ctx.at, ctx.scale = at, scale
         return out_BtD
@@ -132,26 +137,14 @@ class _Layer(torch.autograd.Function):
         v, v0, u, grad = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
         dv_BtD, dv0_BtD, du_BtD = (None if tensor is None else v_BtD.new_empty(v_BtD.shape) for tensor in (v_BtD, v0_BtD, u_BtD))
         dv, dv0, du = (_flat(tensor) for tensor in (dv_BtD, dv0_BtD, du_BtD))
-        given = order_Ht.numpy(), tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
-        part_CH3ND = np.empty((_blocks(*v_BtD.shape[:2]), len(E_HND), 3, *E_HND.shape[1:]), np.float32)
+        weights = tuple(weight.detach().contiguous().numpy() for weight in (Dx_HDN, Dy_HDN, E_HND))
+        part_CH3ND = np.empty((_count(*v_BtD.shape[:2]), len(E_HND), 3, *E_HND.shape[1:]), np.float32)
 
-        def work(block: int, part: slice) -> None:
-            blocks.backward(
-                v_BtD.new_empty(at.size).numpy(),
-                at,
-                ctx.scale,
-                *given,
-                v[part],
-                v0[part],
-                u[part],
-                grad[part],
-                dv[part],
-                dv0[part],
-                du[part],
-                part_CH3ND[block],
-            )
+        def work(block: int, part: slice, row_HCc: np.ndarray) -> None:
+            given, made = (v[part], v0[part], u[part], grad[part]), (dv[part], dv0[part], du[part], part_CH3ND[block])
+            blocks.backward(v_BtD.new_empty(at.size).numpy(), at, ctx.scale, row_HCc, weights, given, made)
 
-        _share(work, *v_BtD.shape)
+        _share(work, v_BtD, order_Ht, at.members)
         dDx_HND, dDy_HND, dE_HND = torch.from_numpy(part_CH3ND.sum(0)).unbind(1)
         return dv_BtD, dv0_BtD, dDx_HND.mT, dDy_HND.mT, dE_HND, None, None, None
 
