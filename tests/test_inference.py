@@ -71,6 +71,14 @@ def same(ours, theirs, close):
     torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=close)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_blocks():
+    """Texts of a few tokens have several blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "BLOCK", 3)
+        yield
+
+
 @settings(max_examples=40)
 @given(configurations, parts, seeds, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 def test_every_form_read_in_any_parts_is_the_equations(config, sizes, seed, inject, given_up, share):

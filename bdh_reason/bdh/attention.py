@@ -81,15 +81,18 @@ def slopes(heads: int) -> Tensor:
     return 2.0 ** (-8 * torch.arange(1, heads + 1, dtype=torch.float64) / heads)
 
 
-def rotary(x_HBtN: Tensor, position: int = 0) -> Tensor:
-    """Turns adjacent pairs of neurons by position times frequency; frequencies fall from 1 to 2^-16 radians a token over the N neurons.
+def phases(tokens: int, neurons: int, position: int, device: torch.device) -> Tensor:
+    """The angle of each pair of neurons at each token from `position` on, fp32 [t, N/2]: frequencies fall from 1 to 2^-16 radians a token over the N neurons.
 
-    `position` is the place of the first token. Phases are computed in fp32 and reduced to one turn, as the released code does. N must be even.
+    Computed in fp32 and reduced to one turn, as the released code does. N must be even.
     """
-    tokens, neurons = x_HBtN.shape[-2:]
-    pair_N = torch.arange(neurons, device=x_HBtN.device, dtype=torch.float32) // 2 * 2
-    turns_N = 2.0 ** (-16 * pair_N / neurons) / (2 * math.pi)
-    place_t = torch.arange(position, position + tokens, device=x_HBtN.device, dtype=torch.float32)
-    phase_tN = (place_t[:, None] * turns_N) % 1 * (2 * math.pi)
+    turns_P = 2.0 ** (-16 * torch.arange(0, neurons, 2, device=device, dtype=torch.float32) / neurons) / (2 * math.pi)
+    place_t = torch.arange(position, position + tokens, device=device, dtype=torch.float32)
+    return (place_t[:, None] * turns_P) % 1 * (2 * math.pi)
+
+
+def rotary(x_HBtN: Tensor, position: int = 0) -> Tensor:
+    """Turns adjacent pairs of neurons by their `phases`; `position` is the place of the first token."""
+    phase_tN = phases(*x_HBtN.shape[-2:], position, x_HBtN.device).repeat_interleave(2, -1)
     turned_HBtN = torch.stack([-x_HBtN[..., 1::2], x_HBtN[..., ::2]], -1).flatten(-2)
     return x_HBtN * phase_tN.cos().to(x_HBtN.dtype) + turned_HBtN * phase_tN.sin().to(x_HBtN.dtype)

@@ -1,6 +1,6 @@
 """One text read without gradients on a CPU, of any length: the equations of `model` in windows, head by head, the synapses written in place.
 
-A window of C tokens costs 6·C·n·d for the three maps, 4·C·n·d to read and to write the synapses and 2·C²·(n + H·d) among its own tokens. No tensor is
+A window of C tokens costs 6·C·n·d for the three maps, 4·C·n·d to read and to write the synapses and about 1.5·C²·(n + H·d) among its own tokens. No tensor is
 wider than the neurons of one head, whatever the length (`paper` and `normfree` keep one for each head). A single token goes to `decode` where it can.
 Axes: t tokens, D width, H heads, N neurons of a head.
 """
@@ -20,6 +20,8 @@ from bdh_reason.model import State
 
 if TYPE_CHECKING:
     from bdh_reason.bdh.model import Model
+
+BLOCK = 128  # tokens that look at all before them together: of the scores that a causal mask wipes out, only the last block's are computed
 
 
 def fits(v_BtD: Tensor) -> bool:
@@ -69,9 +71,12 @@ def window(model: Model, v_tD: Tensor, v0_tD: Tensor | None, rhos_HND: list[Tens
 
 def _attend(h: int, q_tN: Tensor, v_tD: Tensor, rho_ND: Tensor | None, where: Places) -> Tensor:
     """`attention.window` for one head, with rho written in place; without a rho `attention.quadratic`."""
-    scores_tt = product(q_tN, q_tN.mT)
-    scores_tt = scores_tt.tril_(-int(where.strict)) if where.seen_Htt is None else scores_tt.mul_(where.seen_Htt[h])
-    a_tD, value_tD = product(scores_tt, v_tD), v_tD
+    a_tD, value_tD = torch.empty_like(v_tD), v_tD
+    for start in range(0, len(q_tN), BLOCK):
+        rows, until = slice(start, start + BLOCK), slice(0, start + BLOCK)
+        scores_tt = product(q_tN[rows], q_tN[until].mT)
+        scores_tt = scores_tt.tril_(start - where.strict) if where.seen_Htt is None else scores_tt.mul_(where.seen_Htt[h, rows, until])
+        a_tD[rows] = product(scores_tt, v_tD[until])
     if rho_ND is None:
         return a_tD
     before_tD = product(q_tN, rho_ND)

@@ -44,8 +44,8 @@ def places(config: Config, tokens: int, position: int, dtype: torch.dtype) -> Pl
     """Of `tokens` tokens from `position` on."""
     neurons, turn_tP = config.n // config.heads, None
     if "rotary" in config.positions:
-        unit_tN = torch.tensor([1, 0], dtype=dtype).repeat(tokens, neurons // 2)  # turned, it is cos and sin of every pair's phase
-        turn_tP = torch.view_as_complex(attention.rotary(unit_tN, position).view(tokens, -1, 2))
+        phase_tP = attention.phases(tokens, neurons, position, torch.device("cpu"))
+        turn_tP = torch.complex(phase_tP.cos().to(dtype), phase_tP.sin().to(dtype))
     plain = Places(neurons**-0.25 if config.scaled else 1.0, config.strict, turn_tP)
     if "alibi" not in config.positions:
         return plain

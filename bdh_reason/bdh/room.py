@@ -20,12 +20,12 @@ ASKED_FROM = 4096  # tokens; shorter sequences are not worth the question
 def needed(config: Config, batch: int, tokens: int, window: int, kept: bool, alone: bool = False) -> int:
     """Numbers that one step holds at once, at least: scores and masked scores, three n-wide activities, and rho before and after a window.
 
-    Of one window; of all of them where they are `kept` for a backward pass. A text read `alone`, by `inference`, holds one head's at a time: the scores,
-    three activities, and beside all rho what one head adds.
+    Of one window; of all of them where they are `kept` for a backward pass. A text read `alone`, by `inference`, holds one head's at a time: the scores
+    of a block, three activities, and beside all rho what one head adds.
     """
     if alone:
         neurons = config.n // config.heads
-        return window**2 + 3 * window * neurons + (0 if window >= tokens else (config.layers * config.n + neurons) * config.d)
+        return min(window, inference.BLOCK) * window + 3 * window * neurons + (0 if window >= tokens else (config.layers * config.n + neurons) * config.d)
     times = -(-tokens // window) * config.layers if kept else 1
     synapses = 0 if window >= tokens else 2 * config.n * config.d
     return batch * times * (2 * config.heads * window**2 + 3 * window * config.n + synapses)
