@@ -22,12 +22,22 @@ from bdh_reason.task import Board
 class State:
     """What one latent step keeps of a text after `position` tokens; `kind` says which models can go on from it.
 
-    The first axis of every tensor is the batch, and zeros remember nothing.
+    The first axis of every tensor is the batch, and zeros remember nothing. Reading on leaves a state as it was, unless it is `given` up: then whoever
+    reads on may write into its tensors, so that a long memory is not copied for every token, and only the newest state says what was read.
     """
 
     kind: dict[str, Any]
     position: int
     tensors: tuple[Tensor, ...]
+    given: bool = False
+
+    def give(self) -> State:
+        """A copy, without its past, that reading on may write into; this one stays as it is."""
+        return replace(self, tensors=tuple(tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in self.tensors), given=True)
+
+    def keep(self) -> State:
+        """The same, from now on not to be written into."""
+        return replace(self, given=False)
 
     def detach(self) -> State:
         """The same without its past: gradients stop here (truncated backpropagation through time)."""

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh import attention, groups, layer, room
+from bdh_reason.bdh import attention, groups, inference, layer, room
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -54,7 +54,8 @@ class Config:
     the heads were joined (`surgery`), so that every neuron keeps its rotary frequency; none for heads that grew as one.
 
     backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled. auto: on CPU `bdh.groups` where heads are bound to
-    groups, else compiled from a few hundred million products on, where compiling pays. recompute: x and y are made again instead of kept.
+    groups and `bdh.inference` for one text without gradients, else compiled from a few hundred million products on, where compiling pays.
+    recompute: x and y are made again instead of kept.
     """
 
     d: int = 32
@@ -141,6 +142,8 @@ class Model(model.Model):
         size = self.window(v_BtD.shape[1], board)
         if board.reading == "sequence":
             room.check(self.config, v_BtD, size)
+            if self.config.backward == "auto" and inference.fits(v_BtD):
+                return inference.step(self, v_BtD, v0_BtD, state, size)
         if state is None and size >= v_BtD.shape[1]:
             return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
         before, read = state or self.blank(len(v_BtD)), []

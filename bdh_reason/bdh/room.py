@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bdh_reason.bdh import inference
 from bdh_reason.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 ASKED_FROM = 4096  # tokens; shorter sequences are not worth the question
 
 
-def needed(config: Config, batch: int, tokens: int, window: int, kept: bool) -> int:
+def needed(config: Config, batch: int, tokens: int, window: int, kept: bool, alone: bool = False) -> int:
     """Numbers that one step holds at once, at least: scores and masked scores, three n-wide activities, and rho before and after a window.
 
-    Of one window; of all of them where they are `kept` for a backward pass.
+    Of one window; of all of them where they are `kept` for a backward pass. A text read `alone`, by `inference`, holds one head's at a time: the scores
+    of a block, three activities, and beside all rho what one head adds.
     """
+    if alone:
+        neurons = config.n // config.heads
+        return min(window, inference.BLOCK) * window + 3 * window * neurons + (0 if window >= tokens else (config.layers * config.n + neurons) * config.d)
     times = -(-tokens // window) * config.layers if kept else 1
     synapses = 0 if window >= tokens else 2 * config.n * config.d
     return batch * times * (2 * config.heads * window**2 + 3 * window * config.n + synapses)
@@ -44,7 +49,7 @@ def check(config: Config, v_BtD: Tensor, window: int) -> None:
         return
     size = 2 if torch.is_autocast_enabled(device.type) else v_BtD.element_size()
     there = free(device)
-    wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled()) for part in (window, config.d))
+    wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled(), inference.fits(v_BtD)) for part in (window, config.d))
     if wanted > there:
         form, remedy = "chunked", "shorter windows with a carried state, or a smaller batch"
         if window >= tokens:

@@ -49,7 +49,7 @@ def list_models(json_lines: bool) -> None:
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A folder of puzzle lists to measure on.")
 @options.as_json
 def bench(what: str, puzzles: Path | None, json_lines: bool) -> None:
-    """Measure speed; WHAT is a task's name."""
+    """Measure speed; WHAT is a task's name, decode or long."""
     from bdh_reason.bench import bench as measure
 
     for line in measure(what, puzzles, json_lines):

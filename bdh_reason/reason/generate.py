@@ -38,8 +38,9 @@ def generate(
     source, symbols = rng.generator(seed, "generate text"), len(reasoner.board.symbols)
     bytes_BT = np.empty((len(prompt_Bt), count), np.uint8)
     with torch.inference_mode():
+        states = tuple(state.give() for state in states)
         for place in range(count):
             latest_Bt = prompt_Bt if place == 0 else bytes_BT[:, place - 1 : place]
             logits_BtS, states = reasoner.read(torch.from_numpy(latest_Bt.astype(np.int64)).to(device_of(reasoner)), states)
             bytes_BT[:, place] = reasoner.board.spell(choose(logits_BtS[:, -1], temperature, min(top_k, symbols), source))
-    return bytes_BT, states
+    return bytes_BT, tuple(state.keep() for state in states)
