@@ -93,6 +93,7 @@ def phases(tokens: int, neurons: int, position: int, device: torch.device) -> Te
 
 def rotary(x_HBtN: Tensor, position: int = 0) -> Tensor:
     """Turns adjacent pairs of neurons by their `phases`; `position` is the place of the first token."""
-    phase_tN = phases(*x_HBtN.shape[-2:], position, x_HBtN.device).repeat_interleave(2, -1)
+    tokens, neurons = x_HBtN.shape[-2:]
+    phase_tN = phases(tokens, neurons, position, x_HBtN.device).repeat_interleave(2, -1)
     turned_HBtN = torch.stack([-x_HBtN[..., 1::2], x_HBtN[..., ::2]], -1).flatten(-2)
     return x_HBtN * phase_tN.cos().to(x_HBtN.dtype) + turned_HBtN * phase_tN.sin().to(x_HBtN.dtype)
