@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
-from bdh_reason.bdh.lanes import LANES, LONG, VECTOR, WORD, Place
+from bdh_reason.bdh.compiled.lanes import LANES, LONG, VECTOR, WORD, Place
 
 ROWS = 8  # of a block of `mix`: with two columns 16 sums, enough to hide a multiply-add's latency
 SET, ADD, RELU, GATE, SPLIT, PAST = range(6)
