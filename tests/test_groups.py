@@ -68,7 +68,7 @@ def test_the_step_and_all_gradients_are_those_of_the_plain_path_in_double_precis
     assert distance(ours, theirs) < 1e-4
 
 
-needs_dots = pytest.mark.skipif(not groups.has_dots(), reason="this processor has no bf16 dot products")
+needs_dots = pytest.mark.skipif(not groups.DOTS, reason="this processor has no bf16 dot products")
 
 
 @needs_dots

@@ -32,15 +32,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba.core.registry import cpu_target
 from torch import Tensor
 
 from bdh_reason.bdh import attention
 from bdh_reason.bdh.compiled import blocks, chunks, halves
-from bdh_reason.bdh.compiled.lanes import LANES
+from bdh_reason.bdh.compiled.lanes import LANES, has
 from bdh_reason.model import gather_heads, reorder_heads
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
+DOTS = has("avx512bf16")  # bf16 dot products
 _TOKENS = 5800  # of a block, about: few enough that a batch is several, enough that empty columns in its last chunk are a small share
 
 
@@ -59,14 +59,8 @@ def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tens
     return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, at, scale)  # type: ignore[no-any-return, no-untyped-call]
 
 
-@lru_cache
-def has_dots() -> bool:
-    """Whether the processor that is compiled for has bf16 dot products."""
-    return "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2]
-
-
 def _halved() -> bool:
-    return has_dots() and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return DOTS and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
 def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
