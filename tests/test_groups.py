@@ -68,6 +68,25 @@ def test_the_step_and_all_gradients_are_those_of_the_plain_path_in_double_precis
     assert distance(ours, theirs) < 1e-4
 
 
+needs_dots = pytest.mark.skipif(not groups.DOTS, reason="this processor has no bf16 dot products")
+
+
+@needs_dots
+@settings(max_examples=15, derandomize=True)
+@given(configurations, st.sampled_from(sorted(BOARDS)), st.sampled_from([1, 5]), st.booleans(), seeds)
+def test_under_autocast_the_step_is_as_near_to_double_precision_as_the_plain_one(config, box, batch, inject, seed):
+    scenery = scene(config, box, batch, seed, inject)
+    expected = exact(*scenery)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = step(*scenery)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(groups, "fits", lambda *_: False)
+            theirs = step(*scenery)
+    for one, other, right in zip(ours, theirs, expected, strict=True):
+        assert one.dtype == torch.float32
+        assert 1e-4 < distance([one], [right]) < 2 * distance([other], [right]) + 1e-3
+
+
 def test_gradients_add_up_over_several_steps_of_one_graph():
     scenery = scene(Config(d=32, n=128), (2, 3), 3, 0)
     assert distance(step(*scenery, steps=4), exact(*scenery, steps=4)) < 1e-4

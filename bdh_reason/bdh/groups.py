@@ -32,14 +32,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba.core.registry import cpu_target
 from torch import Tensor
 
-from bdh_reason.bdh import attention, blocks, chunks, halves
-from bdh_reason.bdh.lanes import LANES
+from bdh_reason.bdh import attention
+from bdh_reason.bdh.compiled import blocks, chunks, halves
+from bdh_reason.bdh.compiled.lanes import LANES, has
 from bdh_reason.model import gather_heads, reorder_heads
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
+DOTS = has("avx512bf16")  # bf16 dot products
 _TOKENS = 5800  # of a block, about: few enough that a batch is several, enough that empty columns in its last chunk are a small share
 
 
@@ -59,9 +60,7 @@ def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tens
 
 
 def _halved() -> bool:
-    """Under autocast to bf16, on a processor that has its dot products."""
-    asked = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return asked and "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2]
+    return DOTS and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
 def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:

@@ -11,17 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from bdh_reason import task
+from bdh_reason.compiled import keep_by_content
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.task import Board, Problems, Reading, View
 
-from .compiled import keep_by_content
-
-keep_by_content()
+keep_by_content(Path(__file__).parent)
 
 from . import canonical, formats, generator, kin, mixture, rating, render, rules, solver, symmetry
 from .bench import bench as bench

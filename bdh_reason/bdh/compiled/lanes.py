@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.core.typing.templates import signature
 from numba.extending import lower_builtin, models, register_model, type_callable
 
@@ -21,6 +22,11 @@ LANES = 16
 VECTOR, LONG, WORD = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
 _WORDS = ir.VectorType(WORD, LANES)
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
+
+
+def has(feature: str) -> bool:
+    """Whether the processor that numba compiles for has it, in LLVM's words."""
+    return f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 
 class _Brain(ir.types._BaseFloatType):  # llvmlite has no name for it

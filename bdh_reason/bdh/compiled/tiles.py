@@ -27,9 +27,9 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
-from bdh_reason.bdh.lanes import LANES, LONG, VECTOR, WORD, Place
+from bdh_reason.bdh.compiled.lanes import LANES, LONG, VECTOR, WORD, Place, has
 
-ROWS = 8  # of a block of `mix`: with two columns 16 sums, enough to hide a multiply-add's latency
+ROWS = 8 if has("avx512f") else 2  # of a block of `mix`: with two columns all sums fit the registers, and hide a multiply-add's latency
 SET, ADD, RELU, GATE, SPLIT, PAST = range(6)
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
 _ZERO = ir.Constant(VECTOR, None)
@@ -122,7 +122,7 @@ _each11, _each22, _each33 = (_tile(rows, rows, False) for rows in (1, 2, 3))
 
 @njit(cache=True, nogil=True)
 def mix(w: Any, a: int, ar: int, ak: int, b: int, bk: int, c: int, cr: int, rows: int, vectors: int, count: int, how: int, gap: int) -> None:
-    """C [rows, 16 vectors] from A [rows, count], one number for all lanes, and B [count, 16 vectors]; rows in eights."""
+    """C [rows, 16 vectors] from A [rows, count], one number for all lanes, and B [count, 16 vectors]; rows in ROWS."""
     for v in range(0, vectors - 1, 2):
         for r in range(0, rows, ROWS):
             _wide(w, a + r * ar, ar, ak, b + v * LANES, bk, LANES, c + r * cr + v * LANES, cr, LANES, count, how, gap)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bdh_reason.bdh.chunks import GROUPS, mirror, normalise, normalise_back
-from bdh_reason.bdh.halftiles import across, mix, scores
-from bdh_reason.bdh.lanes import LANES, load, paired, store
-from bdh_reason.bdh.tiles import ADD, GATE, RELU, SET, SPLIT, each, pairs, transpose
+from bdh_reason.bdh.compiled.chunks import GROUPS, mirror, normalise, normalise_back
+from bdh_reason.bdh.compiled.halftiles import across, mix, scores
+from bdh_reason.bdh.compiled.lanes import LANES, load, paired, store
+from bdh_reason.bdh.compiled.tiles import ADD, GATE, RELU, SET, SPLIT, each, pairs, transpose
 
 
 class Places(NamedTuple):
