@@ -6,7 +6,6 @@ The package's own are modules of this folder with a function `bench()`; a task's
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,19 @@ from typing import Any
 from bdh_reason import discover
 from bdh_reason.errors import UserError, unknown
 
-OWN = ("decode", "long")
+OWN = ("layer", "decode", "long")
 
 
-def bench(what: str, puzzles: Path | None, json_lines: bool) -> Iterator[str]:
-    """One line a measurement. Raises UserError for something that has no benchmark and for a folder that does not exist."""
+def bench(what: str, puzzles: Path | None) -> Iterator[dict[str, Any]]:
+    """The rows of one benchmark. Raises UserError for something that has none and for a folder that does not exist."""
     if puzzles and not puzzles.is_dir():
         raise UserError(f"{puzzles} is no folder", "a folder of puzzle lists")
     if what in OWN:
-        rows = importlib.import_module(f"{__name__}.{what}").bench()
-    else:
-        known = {name: module for name in discover.task_names() if hasattr(module := discover.task_module(name), "bench")}
-        if what not in known:
-            raise unknown("benchmark", what, {*OWN, *known})
-        rows = known[what].bench(puzzles)
-    for row in rows:
-        yield json.dumps(row) if json_lines else sentence(row)
+        return importlib.import_module(f"{__name__}.{what}").bench()
+    known = {name: module for name in discover.task_names() if hasattr(module := discover.task_module(name), "bench")}
+    if what not in known:
+        raise unknown("benchmark", what, {*OWN, *known})
+    return known[what].bench(puzzles)
 
 
 def sentence(row: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from bdh_reason.reason.loop import Loop, Reasoner
 
 ROUNDS = 5
 PEAKS = {"H200": 989.5e12, "H100": 989.4e12, "A100": 312e12}  # dense bf16 FLOP/s, from the makers' data sheets
-LEARNT = (256, 81), (256, 1024), (512, 81), (512, 1024), (1024, 81), (1024, 1024)  # d and T of the figures on CUDA
+SHAPES = (256, 81), (256, 1024), (512, 81), (512, 1024), (1024, 81), (1024, 1024)  # d and T of the figures on CUDA
 Step = Callable[[], None]
 
 
@@ -62,8 +62,8 @@ def bench(sizes: Sizes = Sizes()) -> Iterator[dict[str, Any]]:
 
 def shares_of_peak() -> Iterator[dict[str, Any]]:
     """FLOP/s of training steps, three times the model's own count of the forward pass, against the card's peak; nothing for a card without a known one."""
-    peak = next((peak for name, peak in PEAKS.items() if name in torch.cuda.get_device_name()), None)
-    for d, tokens in LEARNT if peak else ():
+    peak = next((peak for name, peak in PEAKS.items() if name in torch.cuda.get_device_name()), 0.0)
+    for d, tokens in SHAPES if peak else ():
         sizes = Sizes(d=d, n=32 * d, batch=max(1, 64 * 81 // tokens), tokens=tokens)
         flops = 3 * sizes.batch * _model(sizes, "auto", recompute=False).step_flops(replace(TEXT, positions=tokens))
         (seconds,) = fastest(ROUNDS, ours(sizes, "cuda", bf16=True))
@@ -98,7 +98,7 @@ def _step(form: Callable[[Tensor], Tensor], weights: list[Tensor], sizes: Sizes,
             weight.grad = None
         with torch.autocast(where, torch.bfloat16, enabled=bf16):
             logits_BtV = form(tokens_Bt)
-        torch.nn.functional.cross_entropy(logits_BtV.float().flatten(0, 1), tokens_Bt.flatten()).backward()
+        torch.nn.functional.cross_entropy(logits_BtV.float().flatten(0, 1), tokens_Bt.flatten()).backward()  # type: ignore[no-untyped-call]
 
     return step
 

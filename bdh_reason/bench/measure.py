@@ -20,9 +20,10 @@ class Cost(NamedTuple):
     peak: int
 
 
-def row(bench: str, case: str, value: float, unit: str, against: float) -> dict[str, Any]:
-    """One measurement on this machine's CPU; the case names both sides."""
-    device = f"{_processor()}, {(threads := torch.get_num_threads())} thread{'s' * (threads > 1)}"
+def row(bench: str, case: str, value: float, unit: str, against: float, where: str = "cpu") -> dict[str, Any]:
+    """One measurement on this machine's CPU, or on its CUDA device; the case names both sides."""
+    processor = f"{_processor()}, {(threads := torch.get_num_threads())} thread{'s' * (threads > 1)}"
+    device = torch.cuda.get_device_name() if where == "cuda" else processor
     return {"bench": bench, "case": case, "value": value, "unit": unit, "against": against, "ratio": value / against, "device": device}
 
 
@@ -50,6 +51,8 @@ def _seconds(run: Callable[[], Any]) -> float:
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     begun = clock()
     run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return clock() - begun
 
 

@@ -59,4 +59,4 @@ def _turned(x_N: Tensor, place_t: Tensor) -> Tensor:
     cycles_tN = place_t[:, None] * (2.0 ** (-16 * even_N / x_N.shape[-1]) / (2 * math.pi))
     phase_tN = cycles_tN % 1 * (2 * math.pi)
     crossed_N = torch.stack((-x_N[..., 1::2], x_N[..., ::2]), -1).view(x_N.shape)
-    return x_N * phase_tN.cos() + crossed_N * phase_tN.sin()
+    return (x_N * phase_tN.cos()).to(x_N.dtype) + (crossed_N * phase_tN.sin()).to(x_N.dtype)  # so under autocast they stay bf16

@@ -45,15 +45,25 @@ def list_models(json_lines: bool) -> None:
 
 
 @click.command()
-@click.argument("what")
+@click.argument("what", required=False)
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A folder of puzzle lists to measure on.")
+@click.option("--write", is_flag=True, help="Measure layer, decode and long, and write results/bdh.md.")
 @options.as_json
-def bench(what: str, puzzles: Path | None, json_lines: bool) -> None:
-    """Measure speed; WHAT is a task's name, decode or long."""
+def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool) -> None:
+    """Measure speed; WHAT is layer, decode, long or a task's name."""
+    from bdh_reason.bench import OWN, sentence
     from bdh_reason.bench import bench as measure
+    from bdh_reason.bench.page import write as write_page
 
-    for line in measure(what, puzzles, json_lines):
-        click.echo(line)
+    if (what is None) != write:
+        raise UserError("WHAT and --write" if write else "neither WHAT nor --write", "one of them")
+    rows = []
+    for name in [what] if what else OWN:
+        for row in measure(name, puzzles):
+            click.echo(json.dumps(row) if json_lines else sentence(row))
+            rows.append(row)
+    if write:
+        click.echo(f"wrote {write_page(rows)}", err=True)
 
 
 @click.command()
