@@ -13,7 +13,7 @@ from typing import Any
 from bdh_reason import discover
 from bdh_reason.errors import UserError, unknown
 
-OWN = ("layer", "decode", "long")
+OWN = ("layer", "boards", "decode", "long")
 
 
 def bench(what: str, puzzles: Path | None) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ AIMS = """| benchmark | aimed for |
 | layer | 6 × the plain form in fp32 and 3.5 × under bf16 autocast on CPUs with bf16 units, 2 × in fp32 on others |
 | layer | with x and y made again ≤ 0.35 of what the plain form keeps, at ≤ 1.25 of the time |
 | layer, on CUDA | 0.35, 0.50 and 0.60 of the dense bf16 peak at d = 256, 512 and 1,024 |
+| boards | 3,000 board-steps/s in training at d = 32, n = 256 on two cores |
 | decode | speed far into a text ≥ 0.91 of that near its beginning; ≥ 100 × reading all again at 4,096; ≥ 3 × dense synapses at 12 % active |
 | long | ≥ 15 × the plain form at T = 8,192 in ≤ 0.10 of its memory; T = 65,536 in under 4 GB |
 """

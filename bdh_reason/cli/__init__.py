@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 the user's mistake (one message, no traceback), 1 anything
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -20,6 +21,7 @@ from bdh_reason.errors import RunError, UserError
 
 def main() -> None:
     """The entry point: turns our own errors into one line and an exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads, waiting awake, would take the processor from the compiled layer's
     try:
         cli()
     except UserError as error:

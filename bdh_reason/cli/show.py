@@ -47,10 +47,10 @@ def list_models(json_lines: bool) -> None:
 @click.command()
 @click.argument("what", required=False)
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A folder of puzzle lists to measure on.")
-@click.option("--write", is_flag=True, help="Measure layer, decode and long, and write results/bdh.md.")
+@click.option("--write", is_flag=True, help="Measure BDH, all four, and write results/bdh.md.")
 @options.as_json
 def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool) -> None:
-    """Measure speed; WHAT is layer, decode, long or a task's name."""
+    """Measure speed; WHAT is layer, boards, decode, long or a task's name."""
     from bdh_reason.bench import OWN, sentence
     from bdh_reason.bench import bench as measure
     from bdh_reason.bench.page import write as write_page
