@@ -6,12 +6,12 @@
     dS = (da vᵀ) · mask                  dq = (dS + dSᵀ) q                   dx = dy · r + turnᵀ(dq)  where x > 0
     dDx = vᵀ dx         dv = Sᵀ da + dx Dxᵀ
 
-Queries are keys: one product gives the gradient of both. Nothing n-wide is transposed or copied: the heads lie one after another, [H, M, N], weights
-are cast to the working type once an optimiser step, and with rotary positions the neurons are laid out with the first of each pair before all second
-ones (the same permutation of Dx, Dy and E, which leaves u as it is), so that turning works on halves. x, q and r are kept for the backward pass, or made
-again. `compiled` puts the same functions through Inductor, which joins the passes between the products.
+Queries are keys: one product gives the gradient of both. A head at a time, so that on a CPU what is n-wide comes out of the cache; nothing n-wide is
+transposed or copied; weights are cast to the working type once an optimiser step, and with rotary positions the neurons are laid out with the first of
+each pair before all second ones (the same permutation of Dx, Dy and E, which leaves u as it is), so that turning works on halves. x, q and r are kept for
+the backward pass, or made again. `compiled` puts the same functions through Inductor, which joins the passes between the products.
 
-Axes: M = B·t tokens of a batch, D width, H heads (1 where all heads see the same v), N neurons of a head, groups of k tokens that attend to each other.
+Axes: M = B·t tokens of a batch, D width, H heads (1 where all heads see the same v), N neurons of a head, G groups of k tokens that attend to each other.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import layer_norm
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from bdh_reason.bdh.product import product
+
 Turn = tuple[Tensor, Tensor] | None
 _casts: Any = WeakTensorKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Groups of `k` neighbouring tokens attend to each other: scores times `mask`, which broadcasts to [H, M / k, k, k]; with rotary positions, cos and
-    sin of the phases [k, N / 2].
+    """Groups of `k` neighbouring tokens attend to each other: scores times `mask`, [1 or H, 1 or k, 1 or k]; with rotary positions, cos and sin of the
+    phases [k, N / 2].
     """
 
     k: int
-    mask: Tensor
+    mask_Hkk: Tensor
     turn: Turn = None
 
 
@@ -60,100 +62,130 @@ class _Update(torch.autograd.Function):
         ctx: Any, v_HMD: Tensor, Dx: Tensor, Dy: Tensor, E: Tensor, dtype: torch.dtype, attention: Attention, recompute: bool, compiled: bool
     ) -> Tensor:
         paired = attention.turn is not None
-        weights = tuple(_cast(weight, dtype, axis if paired else None) for weight, axis in ((Dx, 2), (Dy, 2), (E, 1)))
+        weights = [_cast(weight, dtype, axis if paired else None) for weight, axis in ((Dx, 2), (Dy, 2), (E, 1))]
         turn = attention.turn and tuple(part.to(dtype) for part in attention.turn)
-        v, mask = v_HMD.to(dtype), attention.mask.to(dtype)
-        u_HMD, x, q, r, S, a = _run(forward, compiled)(v, *weights, mask, turn, attention.k)
-        ctx.how, ctx.turn, ctx.compiled, ctx.like = (attention.k, paired), turn, compiled, v_HMD.dtype
-        ctx.save_for_backward(v, *weights, mask, S, a, *(() if recompute else (x, q, r)))
-        return u_HMD.to(v_HMD.dtype)
+        inputs = _heads(len(Dx), v_HMD.to(dtype), *weights, attention.mask_Hkk.to(dtype))
+        update_HMD, *kept = zip(*(_run(forward, compiled)(*head, turn, attention.k) for head in inputs))
+        ctx.heads, ctx.k, ctx.turn, ctx.compiled, ctx.like, ctx.own = len(Dx), attention.k, turn, compiled, v_HMD.dtype, len(v_HMD) > 1
+        ctx.save_for_backward(*sum(inputs, ()), *sum(kept[: 2 if recompute else 5], ()))
+        return _together(update_HMD, ctx.own).to(v_HMD.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, du_HMD: Tensor) -> tuple[Tensor | None, ...]:
-        v, Dx, Dy, E, mask, S, a, *active = ctx.saved_tensors
-        k, paired = ctx.how
-        x, q, r = active or _run(activity, ctx.compiled)(v, Dx, Dy, a, ctx.turn, k)
-        dv, *weights = _run(backward, ctx.compiled)(du_HMD.to(v.dtype), v, Dx, Dy, E, mask, ctx.turn, k, S, a, x, q, r)
-        dDx, dDy, dE = (_pairs(weight.float(), axis) if paired else weight.to(ctx.like) for weight, axis in zip(weights, (2, 2, 1)))
-        return dv.to(ctx.like), dDx, dDy, dE, None, None, None, None
+        saved, gradients, inputs = ctx.saved_tensors, [], 5 * ctx.heads
+        du_HMD = du_HMD.to(saved[0].dtype)
+        for h in range(ctx.heads):
+            v, Dx, Dy, E, mask = saved[5 * h : 5 * h + 5]
+            S, a, *active = saved[inputs + h :: ctx.heads]
+            x, q, r = active or _run(activity, ctx.compiled)(v, Dx, Dy, a, ctx.turn, ctx.k)
+            du_MD = du_HMD[h if ctx.own else 0]
+            gradients.append(_run(backward, ctx.compiled)(du_MD, v, Dx, Dy, E, mask, ctx.turn, ctx.k, S, a, x, q, r))
+        dv, *weights = zip(*gradients)
+        each = (torch.stack(weight).to(ctx.like) for weight in weights)
+        dDx, dDy, dE = (weight if ctx.turn is None else _pairs(weight, axis) for weight, axis in zip(each, (2, 2, 1)))
+        return _together(dv, ctx.own).to(ctx.like), dDx, dDy, dE, None, None, None, None
 
 
 _apply: Any = _Update.apply  # torch does not annotate it
 
 
-def activity(v_HMD: Tensor, Dx_HDN: Tensor, Dy_HDN: Tensor, a_HMD: Tensor, turn: Turn, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(x, q, r), the n-wide tensors that a backward pass needs, from the d-wide ones."""
-    x_HMN = torch.bmm(v_HMD.expand(len(Dx_HDN), -1, -1), Dx_HDN).relu()
-    return x_HMN, _turned(x_HMN, turn, k, 1), torch.bmm(_norm(a_HMD), Dy_HDN).relu()
+def _heads(heads: int, *inputs_H: Tensor) -> list[tuple[Tensor, ...]]:
+    """Each head's part of the inputs; what has one part for all is everybody's."""
+    return [tuple(input_H[h if len(input_H) > 1 else 0] for input_H in inputs_H) for h in range(heads)]
 
 
-def forward(v_HMD: Tensor, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, mask: Tensor, turn: Turn, k: int) -> tuple[Tensor, ...]:
-    """(u, x, q, r, S, a); u is summed over the heads where v has only one."""
-    x_HMN = torch.bmm(v_HMD.expand(len(Dx_HDN), -1, -1), Dx_HDN).relu()
-    q_HMN = _turned(x_HMN, turn, k, 1)
-    q_HGkN = _grouped(q_HMN, k)
-    S_HGkk = (q_HGkN @ q_HGkN.mT) * mask
-    a_HMD = (S_HGkk @ _grouped(v_HMD, k)).flatten(1, 2)
-    r_HMN = torch.bmm(_norm(a_HMD), Dy_HDN).relu()
-    u_HMD = torch.bmm(r_HMN * x_HMN, E_HND)
-    return (u_HMD if len(v_HMD) > 1 else u_HMD.sum(0, keepdim=True)), x_HMN, q_HMN, r_HMN, S_HGkk, a_HMD
+def _together(parts: tuple[Tensor, ...], own: bool) -> Tensor:
+    """One head after another, or their sum as if of one head."""
+    return torch.stack(parts) if own else torch.stack(parts).sum(0, keepdim=True)
+
+
+def activity(v_MD: Tensor, Dx_DN: Tensor, Dy_DN: Tensor, a_MD: Tensor, turn: Turn, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(x, q, r) of one head, the n-wide tensors that a backward pass needs, from the d-wide ones."""
+    x_MN = _product(v_MD, Dx_DN).relu()
+    return x_MN, _turned(x_MN, turn, k, 1), _product(_norm(a_MD), Dy_DN).relu()
+
+
+def forward(v_MD: Tensor, Dx_DN: Tensor, Dy_DN: Tensor, E_ND: Tensor, mask_kk: Tensor, turn: Turn, k: int) -> tuple[Tensor, ...]:
+    """(u, S, a, x, q, r) of one head."""
+    x_MN = _product(v_MD, Dx_DN).relu()
+    q_MN = _turned(x_MN, turn, k, 1)
+    q_GkN = _grouped(q_MN, k)
+    S_Gkk = (q_GkN @ q_GkN.mT) * mask_kk
+    a_MD = (S_Gkk @ _grouped(v_MD, k)).flatten(0, 1)
+    r_MN = _product(_norm(a_MD), Dy_DN).relu()
+    return _product(r_MN * x_MN, E_ND), S_Gkk, a_MD, x_MN, q_MN, r_MN
 
 
 def backward(
-    du_HMD: Tensor,
-    v_HMD: Tensor,
-    Dx_HDN: Tensor,
-    Dy_HDN: Tensor,
-    E_HND: Tensor,
-    mask: Tensor,
+    du_MD: Tensor,
+    v_MD: Tensor,
+    Dx_DN: Tensor,
+    Dy_DN: Tensor,
+    E_ND: Tensor,
+    mask_kk: Tensor,
     turn: Turn,
     k: int,
-    S_HGkk: Tensor,
-    a_HMD: Tensor,
-    x_HMN: Tensor,
-    q_HMN: Tensor,
-    r_HMN: Tensor,
+    S_Gkk: Tensor,
+    a_MD: Tensor,
+    x_MN: Tensor,
+    q_MN: Tensor,
+    r_MN: Tensor,
 ) -> tuple[Tensor, ...]:
-    """(dv, dDx, dDy, dE) by the equations above."""
-    heads = len(Dx_HDN)
-    du_HMD = du_HMD.expand(heads, -1, -1)
-    dE_HND = torch.bmm((r_HMN * x_HMN).mT, du_HMD)
-    dy_HMN = torch.bmm(du_HMD, E_HND.mT)
-    dr_HMN = torch.where(r_HMN > 0, dy_HMN * x_HMN, 0)
-    dDy_HDN = torch.bmm(_norm(a_HMD).mT, dr_HMN)
-    da_HGkD = _grouped(_norm_backward(torch.bmm(dr_HMN, Dy_HDN.mT), a_HMD), k)
-    dS_HGkk = (da_HGkD @ _grouped(v_HMD, k).mT) * mask
-    dq_HMN = ((dS_HGkk + dS_HGkk.mT) @ _grouped(q_HMN, k)).flatten(1, 2)
-    dx_HMN = torch.where(x_HMN > 0, dy_HMN * r_HMN + _turned(dq_HMN, turn, k, -1), 0)
-    dDx_HDN = torch.bmm(v_HMD.mT.expand(heads, -1, -1), dx_HMN)
-    dv_HMD = torch.bmm(dx_HMN, Dx_HDN.mT) + (S_HGkk.mT @ da_HGkD).flatten(1, 2)
-    return (dv_HMD if len(v_HMD) > 1 else dv_HMD.sum(0, keepdim=True)), dDx_HDN, dDy_HDN, dE_HND
+    """(dv, dDx, dDy, dE) of one head by the equations above."""
+    dE_ND = _product((r_MN * x_MN).mT, du_MD)
+    dy_MN = _product(du_MD, E_ND.mT)
+    dr_MN = torch.where(r_MN > 0, dy_MN * x_MN, 0)
+    dDy_DN = _product(_norm(a_MD).mT, dr_MN)
+    da_GkD = _grouped(_norm_backward(_product(dr_MN, Dy_DN.mT), a_MD), k)
+    dS_Gkk = (da_GkD @ _grouped(v_MD, k).mT) * mask_kk
+    dq_MN = ((dS_Gkk + dS_Gkk.mT) @ _grouped(q_MN, k)).flatten(0, 1)
+    dx_MN = torch.where(x_MN > 0, dy_MN * r_MN + _turned(dq_MN, turn, k, -1), 0)
+    dDx_DN = _product(v_MD.mT, dx_MN)
+    dv_MD = _product(dx_MN, Dx_DN.mT) + (S_Gkk.mT @ da_GkD).flatten(0, 1)
+    return dv_MD, dDx_DN, dDy_DN, dE_ND
 
 
-def _grouped(z_HMX: Tensor, k: int) -> Tensor:
-    return torch.unflatten(z_HMX, 1, (-1, k))
+@torch.library.custom_op("bdh_reason::product", mutates_args=())
+def _closed(left: Tensor, right: Tensor) -> Tensor:
+    """`product` as one operation that Inductor does not look into: it knows oneDNN's only with weights that are constants."""
+    return product(left, right)
 
 
-def _norm(a_HMD: Tensor) -> Tensor:
-    return layer_norm(a_HMD, a_HMD.shape[-1:])
+@_closed.register_fake
+def _(left: Tensor, right: Tensor) -> Tensor:
+    return left.new_empty(left.shape[0], right.shape[1])
 
 
-def _norm_backward(dc_HMD: Tensor, a_HMD: Tensor) -> Tensor:
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    fp32 = left.device.type == "cpu" and left.dtype == torch.float32
+    result: Tensor = _closed(left, right) if fp32 else left @ right
+    return result
+
+
+def _grouped(z_MX: Tensor, k: int) -> Tensor:
+    return torch.unflatten(z_MX, 0, (-1, k))
+
+
+def _norm(a_MD: Tensor) -> Tensor:
+    return layer_norm(a_MD, a_MD.shape[-1:])
+
+
+def _norm_backward(dc_MD: Tensor, a_MD: Tensor) -> Tensor:
     """Gradient of LayerNorm without parameters, in fp32 or finer."""
-    wide = torch.promote_types(a_HMD.dtype, torch.float32)
-    variance_HM1, mean_HM1 = torch.var_mean(a_HMD.to(wide), -1, correction=0, keepdim=True)
-    scale_HM1 = (variance_HM1 + 1e-5).rsqrt()
-    c_HMD, dc_HMD = (a_HMD - mean_HM1) * scale_HM1, dc_HMD.to(wide)
-    return ((dc_HMD - dc_HMD.mean(-1, keepdim=True) - c_HMD * (dc_HMD * c_HMD).mean(-1, keepdim=True)) * scale_HM1).to(a_HMD.dtype)
+    wide = torch.promote_types(a_MD.dtype, torch.float32)
+    variance_M1, mean_M1 = torch.var_mean(a_MD.to(wide), -1, correction=0, keepdim=True)
+    scale_M1 = (variance_M1 + 1e-5).rsqrt()
+    c_MD, dc_MD = (a_MD - mean_M1) * scale_M1, dc_MD.to(wide)
+    return ((dc_MD - dc_MD.mean(-1, keepdim=True) - c_MD * (dc_MD * c_MD).mean(-1, keepdim=True)) * scale_M1).to(a_MD.dtype)
 
 
-def _turned(x_HMN: Tensor, turn: Turn, k: int, way: int) -> Tensor:
+def _turned(x_MN: Tensor, turn: Turn, k: int, way: int) -> Tensor:
     """Each token's pairs of neurons turned by its phases, forth or back (`way` 1 or -1); the first of each pair lie in the first half."""
     if turn is None:
-        return x_HMN
-    (cos_kP, sin_kP), (first, second) = turn, _grouped(x_HMN, k).chunk(2, -1)
-    return torch.cat([first * cos_kP - second * (way * sin_kP), second * cos_kP + first * (way * sin_kP)], -1).flatten(1, 2)
+        return x_MN
+    (cos_kP, sin_kP), (first, second) = turn, _grouped(x_MN, k).chunk(2, -1)
+    return torch.cat([first * cos_kP - second * (way * sin_kP), second * cos_kP + first * (way * sin_kP)], -1).flatten(0, 1)
 
 
 def _halves(weight: Tensor, axis: int) -> Tensor:

@@ -112,13 +112,13 @@ def attended(config: Config, board: Board, tokens: int, device: torch.device) ->
         slope_H = attention.slopes(config.heads).to(device) if "alibi" in config.positions else None
         phase_tP = attention.phases(config.pieces or (neurons,), tokens, 0, device)
         turn = (phase_tP.cos(), phase_tP.sin()) if "rotary" in config.positions else None
-        return layer.Attention(tokens, attention.earlier(tokens, config.strict, slope_H, device).double() * scale, turn)
+        return layer.Attention(tokens, attention.earlier(tokens, config.strict, slope_H, device).double().view(-1, tokens, tokens) * scale, turn)
     if not config.relations:
-        return layer.Attention(tokens, torch.full((1, 1), scale, device=device, dtype=torch.float64))
+        return layer.Attention(tokens, torch.full((1, 1, 1), scale, device=device, dtype=torch.float64))
     if board.groups_RGk is None:
-        return layer.Attention(tokens, model.head_mask(board, config.heads, device)[:, None].double() * scale)
+        return layer.Attention(tokens, model.head_mask(board, config.heads, device).double() * scale)
     k = board.groups_RGk.shape[2]
-    return layer.Attention(k, (1 - torch.eye(k, device=device, dtype=torch.float64)) * scale)
+    return layer.Attention(k, (1 - torch.eye(k, device=device, dtype=torch.float64))[None] * scale)
 
 
 def norm(v: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from bdh_reason.errors import RunError, UserError
 
 def main() -> None:
     """The entry point: turns our own errors into one line and an exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads, waiting awake, would take the processor from the compiled layer's
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # torch's idle threads soon sleep: awake they would take the processor from the compiled layer's
     try:
         cli()
     except UserError as error:
