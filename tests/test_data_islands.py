@@ -80,7 +80,7 @@ def test_the_audit_finds_another_puzzle_with_a_solution_of_train_in_test(folder)
     family_1 = task.canonical(prompt_1T)
     planted = replace(train, prompt=prompt_1T, scored=prompt_1T == formats.BLANK, family=family_1)
     assert family_1 != train.family
-    manifest = building.prepare(folder, building._plan("sudoku-extreme", QUICK, SIZE, SHARES, 0))
+    manifest = building.prepare(folder, building.plan_of("sudoku-extreme", QUICK, SIZE, SHARES, 0))
     before = contents(folder)
     try:
         for name, (split, field) in FILES.items():
