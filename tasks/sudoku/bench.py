@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bdh_reason.errors import UserError
 from bdh_reason.rng import generator
 
 from . import formats
@@ -29,6 +30,8 @@ def bench(puzzles: Path | None = None) -> Iterator[dict[str, Any]]:
     fresh_NT = minimal(_SHAPE, generator(0, "bench"), 5_000)
     lists = {"5,000 generated minimal puzzles": (fresh_NT, 100_000)}
     if puzzles is not None:
+        if missing := [name for name in _CHECKS if not (puzzles / name).is_file()]:
+            raise UserError(f"no {missing[0]} in {puzzles}", f"a folder with {' and '.join(_CHECKS)}")
         lists = {name: (formats.read(_SHAPE, (puzzles / name).read_text(), name).puzzle_NT, against) for name, against in _CHECKS.items()}
     for name, (grid_NT, against) in lists.items():
         yield _row("solver", f"uniqueness: {name}", len(grid_NT), against, partial(solve, _SHAPE, grid_NT))
