@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bdh_reason.errors import UserError
+from bdh_reason.machine import processor
 from bdh_reason.rng import generator
 
 from . import formats
@@ -50,12 +50,5 @@ def _row(bench: str, case: str, boards: int, against: float, run: Callable[[], A
         run()
         seconds.append(time.process_time() - begun)
     rate = boards / min(seconds)
-    device = f"{_processor()}, 1 core"
+    device = f"{processor()}, 1 core"
     return {"bench": bench, "case": case, "value": rate, "unit": "puzzles/s", "against": against, "ratio": rate / against, "device": device}
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, else its kind."""
-    known = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")] if known.exists() else []
-    return (names or [platform.processor() or platform.machine()])[0]
