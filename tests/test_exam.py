@@ -95,12 +95,12 @@ def test_problems_that_come_with_a_model_are_those_of_its_data_set(trained, monk
     built = rows(trained, limit=30)
     monkeypatch.setattr(exam, "dataset", lambda *_: pytest.fail("a data set was built"))
 
-    def far(**asked):
-        return examine("toy", {}, (str(trained),), (1, 2), "cpu", trained.parent / "far", lambda *_: None, **asked)
+    def far(task="toy", **asked):
+        return examine(task, {}, (str(trained),), (1, 2), "cpu", trained.parent / "far", lambda *_: None, **asked)
 
     same = {"created": "", "problems_per_s": None}
     assert [replace(row, **same) for row in far(limit=30)] == [replace(row, **same) for row in built]
-    for more in ({"limit": 31}, {}, {"limit": 3, "split": "validation"}):
+    for more in ({"limit": 31}, {}, {"limit": 3, "split": "validation"}, {"limit": 3, "task": "sudoku"}):
         with pytest.raises(pytest.fail.Exception, match="was built"):
             far(**more)
     (trained / TEST).write_bytes(open_split(folder, "train").prompt[0].tobytes()[:-1] + b"\n")

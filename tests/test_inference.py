@@ -181,12 +181,26 @@ def test_decoding_notices_new_weights():
             assert torch.equal(in_parts(own, v_1tD, None, [1] * 3, True)[0], in_parts(fresh, v_1tD, None, [1] * 3, True)[0])
 
 
+def test_decoding_notices_what_a_fused_optimiser_wrote():
+    model = model_of(config := Config(d=4, n=24, heads=2, relations=False))
+    optimiser, v_1tD = torch.optim.SGD(model.parameters(), lr=0.1, fused=True), normal(0, 1, 3, 4)
+    with torch.no_grad():
+        in_parts(model, v_1tD, None, [1] * 3, True)
+    (model.step(v_1tD, None, LINE, None)[0] * normal(1, 1, 3, 4)).sum().backward()
+    optimiser.step()
+    fresh = Model(config, LINE).double()
+    fresh.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        same(in_parts(model, v_1tD, None, [1] * 3, True)[0], in_parts(fresh, v_1tD, None, [1] * 3, True)[0], 1e-12)
+
+
 @pytest.mark.parametrize("weight", ["Dx_HDN", "Dy_HDN", "E_HND"])
 def test_a_number_that_is_none_does_not_disappear(weight):
     model = model_of(Config(d=4, n=24, heads=2, relations=False))
     with torch.no_grad():
         getattr(model, weight)[:] = float("nan")
         assert in_parts(model, normal(0, 1, 3, 4), None, [1] * 3, True)[0].isnan().any()
+        assert model.float().step(normal(0, 1, 12, 4).float(), None, LINE, None)[0].isnan().any()
 
 
 def test_only_single_tokens_of_one_undamped_text_without_gradients_are_decoded(monkeypatch):

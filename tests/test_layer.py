@@ -115,6 +115,43 @@ def test_weights_that_were_written_to_are_cast_anew():
     torch.testing.assert_close(after_BtD, expected_BtD)
 
 
+def test_a_backward_pass_under_autocast_works_in_the_type_of_its_forward_pass():
+    model, found = initial(Model, Config(d=6, n=24, heads=3, relations=False, backward="written"), LINE, 0), []
+    v_BtD = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+    for autocast in (False, True):
+        out_BtD, _ = model.step(v_BtD, None, LINE, None)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            found.append(torch.autograd.grad((out_BtD * v_BtD).sum(), model.Dx_HDN)[0])
+    torch.testing.assert_close(*found, rtol=0, atol=1e-6)
+
+
+def trained(backward):
+    """Dx after three steps of an optimiser that writes to weights without torch counting it."""
+    model = initial(Model, Config(d=6, n=24, heads=3, relations=False, backward=backward), LINE, 0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    v_BtD = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+    for _ in range(3):
+        optimiser.zero_grad()
+        out_BtD = model.step(model.step(v_BtD, None, LINE, None)[0], None, LINE, None)[0]
+        (out_BtD * v_BtD).sum().backward()
+        optimiser.step()
+    return model.Dx_HDN.detach()
+
+
+def test_a_fused_optimiser_trains_it_too():
+    torch.testing.assert_close(trained("written"), trained("autograd"), rtol=0, atol=1e-4)
+
+
+def test_weights_that_were_exchanged_are_cast_anew():
+    config = Config(d=6, n=24, heads=3, relations=False, backward="written")
+    model, other = (initial(Model, config, LINE, seed) for seed in (0, 1))
+    v_BtD = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+    model.step(v_BtD, None, LINE, None)
+    for weight, new in zip(model.parameters(), other.parameters()):
+        weight.data = new.data.clone()
+    assert torch.equal(model.step(v_BtD, None, LINE, None)[0], other.step(v_BtD, None, LINE, None)[0])
+
+
 def test_compiled_it_is_the_same():
     config = Config(d=6, n=24, heads=3, relations=False)
     one, other = (stepped(replace(config, backward=backward, recompute=True), LINE, 8) for backward in ("compiled", "written"))

@@ -110,6 +110,7 @@ def test_where_one_parents_data_is_not_at_hand_the_row_does_not_say_unseen(home,
     [
         (("a", "transformer", "--out", "c"), "is a transformer"),
         (("a", "loud", "--out", "c"), "loop = Loop(feedback=True, inject=True, noise=0.25)"),
+        (("a", "chance", "--out", "c"), "chance is a guess"),
         (("a", "nobody", "--out", "c"), "unknown model 'nobody'"),
         (("a", "other", "--out", "b"), "exists and holds something else"),
         (("a", "other", "--out", "mine.txt"), "exists and holds something else"),

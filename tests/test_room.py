@@ -33,6 +33,13 @@ def test_a_sequence_kept_for_a_backward_pass_needs_more(monkeypatch):
         Model(chunked, LINE).step(torch.randn(1, 5000, 8), None, LINE, None)
 
 
+def test_a_text_that_is_forced_through_autograds_form_needs_what_that_form_holds(monkeypatch):
+    monkeypatch.setattr(room, "free", lambda device: 100_000_000)
+    assert step(CONFIG, 5000).isfinite().all()
+    with pytest.raises(UserError, match="in the quadratic form"):
+        step(Config(d=8, n=32, heads=2, relations=False, execution="quadratic", backward="autograd"), 5000)
+
+
 def test_short_sequences_are_not_asked_about_and_this_machine_has_memory(monkeypatch):
     assert room.free(torch.device("cpu")) > 1e6
     monkeypatch.setattr(room, "free", lambda device: 0)

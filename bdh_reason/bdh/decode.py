@@ -45,6 +45,11 @@ def token(model: Model, v_1D: Tensor, v0_1D: Tensor | None, rhos_HND: list[Tenso
     return v_1D
 
 
+def forget(model: Model) -> None:
+    """What `rows` remembers: to be called where gradients are wanted, for an optimiser may write next, and fused ones do so without torch counting it."""
+    _ROWS.pop(model, None)
+
+
 def rows(model: Model) -> Tensor:
     """Dy as rows of neurons [H or L·H, N, D], made again when the weights changed: another place, or torch counted a write (not through `.data`)."""
     weight_HDN = model.Dy_HDN

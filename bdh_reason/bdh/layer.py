@@ -66,6 +66,7 @@ class _Update(torch.autograd.Function):
         turn = attention.turn and tuple(part.to(dtype) for part in attention.turn)
         inputs = _heads(len(Dx), v_HMD.to(dtype), *weights, attention.mask_Hkk.to(dtype))
         update_HMD, *kept = zip(*(_run(forward, compiled)(*head, turn, attention.k) for head in inputs))
+        ctx.weights = Dx, Dy, E
         ctx.heads, ctx.k, ctx.turn, ctx.compiled, ctx.like, ctx.own = len(Dx), attention.k, turn, compiled, v_HMD.dtype, len(v_HMD) > 1
         ctx.save_for_backward(*sum(inputs, ()), *sum(kept[: 2 if recompute else 5], ()))
         return _together(update_HMD, ctx.own).to(v_HMD.dtype)
@@ -73,14 +74,17 @@ class _Update(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, du_HMD: Tensor) -> tuple[Tensor | None, ...]:
+        for weight in ctx.weights:
+            _casts.pop(weight, None)  # an optimiser may write to it next: fused ones do so without torch counting it
         saved, gradients, inputs = ctx.saved_tensors, [], 5 * ctx.heads
         du_HMD = du_HMD.to(saved[0].dtype)
-        for h in range(ctx.heads):
-            v, Dx, Dy, E, mask = saved[5 * h : 5 * h + 5]
-            S, a, *active = saved[inputs + h :: ctx.heads]
-            x, q, r = active or _run(activity, ctx.compiled)(v, Dx, Dy, a, ctx.turn, ctx.k)
-            du_MD = du_HMD[h if ctx.own else 0]
-            gradients.append(_run(backward, ctx.compiled)(du_MD, v, Dx, Dy, E, mask, ctx.turn, ctx.k, S, a, x, q, r))
+        with torch.autocast(du_HMD.device.type, enabled=False):  # whatever the caller has on: the working type was chosen in the forward pass
+            for h in range(ctx.heads):
+                v, Dx, Dy, E, mask = saved[5 * h : 5 * h + 5]
+                S, a, *active = saved[inputs + h :: ctx.heads]
+                x, q, r = active or _run(activity, ctx.compiled)(v, Dx, Dy, a, ctx.turn, ctx.k)
+                du_MD = du_HMD[h if ctx.own else 0]
+                gradients.append(_run(backward, ctx.compiled)(du_MD, v, Dx, Dy, E, mask, ctx.turn, ctx.k, S, a, x, q, r))
         dv, *weights = zip(*gradients)
         each = (torch.stack(weight).to(ctx.like) for weight in weights)
         dDx, dDy, dE = (weight if ctx.turn is None else _pairs(weight, axis) for weight, axis in zip(each, (2, 2, 1)))
@@ -199,11 +203,11 @@ def _pairs(weight: Tensor, axis: int) -> Tensor:
 
 
 def _cast(weight: Tensor, dtype: torch.dtype, axis: int | None) -> Tensor:
-    """The weight in the working type, with its neurons along `axis` in halves; made once until the weight is written to."""
-    known = _casts.setdefault(weight, {})
-    if (dtype, axis) not in known or known[dtype, axis][0] != weight._version:
+    """The weight in the working type, with its neurons along `axis` in halves; made once until a backward pass, or until torch counts a write."""
+    known, version = _casts.setdefault(weight, {}), (weight.data_ptr(), weight._version)
+    if (dtype, axis) not in known or known[dtype, axis][0] != version:
         plain = weight.detach()
-        known[dtype, axis] = weight._version, (plain if axis is None else _halves(plain, axis)).to(dtype).contiguous()
+        known[dtype, axis] = version, (plain if axis is None else _halves(plain, axis)).to(dtype).contiguous()
     return known[dtype, axis][1]
 
 

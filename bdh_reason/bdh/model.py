@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from bdh_reason import model
-from bdh_reason.bdh import attention, groups, inference, layer, room
+from bdh_reason.bdh import attention, decode, groups, inference, layer, room
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -144,6 +144,8 @@ class Model(model.Model):
             room.check(self.config, v_BtD, size)
             if self.config.backward == "auto" and inference.fits(v_BtD):
                 return inference.step(self, v_BtD, v0_BtD, state, size)
+            if torch.is_grad_enabled():
+                decode.forget(self)
         if state is None and size >= v_BtD.shape[1]:
             return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
         before, read = state or self.blank(len(v_BtD)), []

@@ -47,9 +47,10 @@ def check(config: Config, v_BtD: Tensor, window: int) -> None:
     (batch, tokens, _), device = v_BtD.shape, v_BtD.device
     if tokens < ASKED_FROM:
         return
+    alone = config.backward == "auto" and inference.fits(v_BtD)
     size = 2 if torch.is_autocast_enabled(device.type) else v_BtD.element_size()
     there = free(device)
-    wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled(), inference.fits(v_BtD)) for part in (window, config.d))
+    wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled(), alone) for part in (window, config.d))
     if wanted > there:
         form, remedy = "chunked", "shorter windows with a carried state, or a smaller batch"
         if window >= tokens:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+
+from bdh_reason.machine import processor
 
 
 class Cost(NamedTuple):
@@ -22,8 +23,8 @@ class Cost(NamedTuple):
 
 def row(bench: str, case: str, value: float, unit: str, against: float, where: str = "cpu") -> dict[str, Any]:
     """One measurement on this machine's CPU, or on its CUDA device; the case names both sides."""
-    processor = f"{_processor()}, {(threads := torch.get_num_threads())} thread{'s' * (threads > 1)}"
-    device = torch.cuda.get_device_name() if where == "cuda" else processor
+    here = f"{processor()}, {(threads := torch.get_num_threads())} thread{'s' * (threads > 1)}"
+    device = torch.cuda.get_device_name() if where == "cuda" else here
     return {"bench": bench, "case": case, "value": value, "unit": unit, "against": against, "ratio": value / against, "device": device}
 
 
@@ -61,10 +62,3 @@ def _resident(which: str) -> int:
     known = Path("/proc/self/status")
     lines = [line.split() for line in known.read_text().splitlines() if line.startswith(which)] if known.exists() else []
     return int(lines[0][1]) * 1024 if lines else 0
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, else its kind."""
-    known = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")] if known.exists() else []
-    return (names or [platform.processor() or platform.machine()])[0]

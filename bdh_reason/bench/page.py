@@ -13,8 +13,8 @@ from bdh_reason.files import replace, writing
 PAGE = Path("results/bdh.md")
 FORMS = f"""# BDH: forms and speed
 
-Written by `bdh-reason bench --write`. Whatever is called fast below is held to a slow float64 BDH written from the equations (tests/oracle_models.py), forwards
-and, where it has any, in its gradients.
+Written by `bdh-reason bench --write`. Whatever is called fast below is held by tests to a slow float64 BDH written from the
+equations (tests/oracle_models.py), itself or through the plain path in torch's own operations, forwards and, where it has any, in its gradients.
 
 | option of the model | values |
 | --- | --- |

@@ -53,7 +53,7 @@ def data_import(source: str, csv: Path | None, task: str | None, out: Path, shar
     from bdh_reason.data.published import download, published, shares_of, task_of
 
     file = Path(source)
-    if csv or (source in published() and not file.exists()):
+    if csv or (source in published() and not file.is_file()):
         if task:
             raise UserError(f"--task {task} beside the published set {source}", "one of the two")
         task = task_of(source)

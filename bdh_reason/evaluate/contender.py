@@ -43,7 +43,9 @@ class Contender:
 
 
 def checkpoint(reference: str) -> Contender:
-    """The contender that a reference names. Raises UserError for one that does not exist or cannot be read."""
+    """The contender that a reference names. Raises UserError for a guess, and for one that does not exist or cannot be read."""
+    if reference in discover.guesses():
+        raise UserError(f"{reference} is a guess", "a trained model")
     path = next((path for path in (Path(reference), RELEASED / reference) if path.exists()), None)
     if path is None:
         released = [path.parent.name for path in RELEASED.glob("*/model.json")]

@@ -25,6 +25,7 @@ from bdh_reason.evaluate.metrics import cell_accuracy, difficulty_slices, wilson
 from bdh_reason.evaluate.restarts import restarts as pick
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.witness import Witness
+from bdh_reason.machine import processor
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import Moment, fill, greedy, rollout
 from bdh_reason.task import Problems, Task
@@ -203,6 +204,4 @@ def device_name(device: str) -> str:
 
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
-    return f"{name}, {torch.get_num_threads()} threads"
+    return f"{processor()}, {torch.get_num_threads()} threads"

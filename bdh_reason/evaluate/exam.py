@@ -96,7 +96,8 @@ def choose(
     if puzzles:
         exam = _file(task, options, trained, puzzles)
     else:
-        carried = _carried(trained, root, limit) if trained and folder is None and split == "test" and not options else None
+        own = folder is None and split == "test" and not options
+        carried = _carried(task, trained, root, limit) if trained and own else None
         exam = carried or _split(task, options, trained, root, progress, folder, split)
     return replace(exam, problems=exam.problems.take(slice(0, limit)))
 
@@ -107,7 +108,7 @@ def _file(task: str, options: Mapping[str, Any], trained: Contender | None, puzz
     return Exam(chosen, problems, puzzles.name, hashlib.sha256(puzzles.read_bytes()).hexdigest())
 
 
-def _carried(trained: Contender, root: Path, limit: int | None) -> Exam | None:
+def _carried(name: str, trained: Contender, root: Path, limit: int | None) -> Exam | None:
     """The first test problems of a released model, which lie beside it as TEST, where they are enough and its data set is not built: the same problems
     without the minutes of building it. None where there are none or too few. Raises UserError for a problem whose family does not belong to the test split.
     """
@@ -115,6 +116,8 @@ def _carried(trained: Contender, root: Path, limit: int | None) -> Exam | None:
     if limit is None or trained.recipe.data.folder is not None or not path.is_file() or (place(trained.recipe, root) / "manifest.json").is_file():
         return None
     task = trained.recipe.build_task()
+    if task.name != discover.resolve(name)[0]:
+        return None
     problems = read_file(task, path)
     data = trained.recipe.data
     plan = plan_of(trained.recipe.task.name, trained.recipe.task.options, data.size, data.shares, data.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bdh_reason.errors import UserError
+from bdh_reason.machine import processor
 from bdh_reason.rng import generator
 
 from . import formats
@@ -29,6 +30,8 @@ def bench(puzzles: Path | None = None) -> Iterator[dict[str, Any]]:
     fresh_NT = minimal(_SHAPE, generator(0, "bench"), 5_000)
     lists = {"5,000 generated minimal puzzles": (fresh_NT, 100_000)}
     if puzzles is not None:
+        if missing := [name for name in _CHECKS if not (puzzles / name).is_file()]:
+            raise UserError(f"no {missing[0]} in {puzzles}", f"a folder with {' and '.join(_CHECKS)}")
         lists = {name: (formats.read(_SHAPE, (puzzles / name).read_text(), name).puzzle_NT, against) for name, against in _CHECKS.items()}
     for name, (grid_NT, against) in lists.items():
         yield _row("solver", f"uniqueness: {name}", len(grid_NT), against, partial(solve, _SHAPE, grid_NT))
@@ -47,12 +50,5 @@ def _row(bench: str, case: str, boards: int, against: float, run: Callable[[], A
         run()
         seconds.append(time.process_time() - begun)
     rate = boards / min(seconds)
-    device = f"{_processor()}, 1 core"
+    device = f"{processor()}, 1 core"
     return {"bench": bench, "case": case, "value": rate, "unit": "puzzles/s", "against": against, "ratio": rate / against, "device": device}
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, else its kind."""
-    known = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")] if known.exists() else []
-    return (names or [platform.processor() or platform.machine()])[0]
