@@ -22,7 +22,7 @@ from bdh_reason.bdh.places import Places
 if TYPE_CHECKING:
     from bdh_reason.bdh.model import Model
 
-AHEAD = 8  # rows that are asked for before they are needed: at 12 % density memory then answers four times as fast
+AHEAD = 8  # rows that are asked for before they are needed, while memory is slow to answer
 FREE = {"reassoc", "contract", "nsz"}  # sums in any order, but NaN and infinity stay what they are
 _ROWS: WeakKeyDictionary[Model, tuple[tuple[int, int], Tensor]] = WeakKeyDictionary()
 

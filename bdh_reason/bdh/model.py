@@ -103,7 +103,7 @@ HOW: dict[str, Any] = {"execution": "auto", "through_time": True, "backward": "a
 COMPILED_FROM = 1 << 28  # products of v and Dx: below it compiling costs more than it brings
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # a mask has t² numbers
 @torch.inference_mode(False)  # what is remembered must serve training as well
 def attended(config: Config, board: Board, tokens: int, device: torch.device) -> layer.Attention:
     """Who attends to whom, for `bdh.layer`: the groups of a relation, what each head may relate, every token, or those before."""

@@ -1,6 +1,4 @@
-"""Matrix products without gradients on a CPU. torch sends fp32 to MKL; oneDNN, which torch brings along, is faster on AMD processors: one Zen 5 core does
-about 235 GFLOP/s through it and about 105 through MKL.
-"""
+"""Matrix products without gradients on a CPU. torch sends fp32 to MKL; oneDNN, which torch brings along, is faster on AMD processors."""
 
 from __future__ import annotations
 

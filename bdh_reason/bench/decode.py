@@ -62,12 +62,12 @@ def gathered(sizes: Sizes) -> dict[str, Any]:
     places = iter(range(1 << 62))
     dense = partial(_times, lambda: stream(int(text_1t[0, (place := next(places)) % 64]), weights, sizes.heads, rhos_HND, place))
     ours, theirs = fastest(ROUNDS, _reader(model, text_1t), dense)
-    case = f"{share:.1%} of x active and gathered, against dense synapses; n = {sizes.many:,}, d = {sizes.d}, {sizes.layers} layers"
+    case = f"{share:.1%} of x active (random weights with a threshold) and gathered, against dense synapses; n = {sizes.many:,}, d = {sizes.d}, {sizes.layers} layers"
     return row("decode", case, BYTES / ours, "bytes/s", BYTES / theirs)
 
 
 def thin(model: Model, text_1t: Tensor, share: float) -> float:
-    """Lets only about a `share` of x be active, as in trained models; returns the share that is, over all layers and tokens of the text.
+    """Lets only about a `share` of x be active, as in models of text that others trained; returns the share that is, over all layers and tokens of the text.
 
     One coordinate of v is held high, by the embedding and by E, and Dx takes a threshold from it for every neuron, found by halving.
     """

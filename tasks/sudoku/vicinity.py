@@ -19,7 +19,7 @@ from .solver import geometry, search, stack, start
 
 _SOLUTIONS = 100  # a clue without which there are more is left in place: they take longer and lead to easier puzzles
 _GUESSES = 100_000
-_EACH = 256  # neighbours kept of one root; some 40 is usual
+_EACH = 256  # neighbours kept of one root
 
 
 def neighbours(shape: Shape, rng: np.random.Generator, root_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
