@@ -62,7 +62,8 @@ def gathered(sizes: Sizes) -> dict[str, Any]:
     places = iter(range(1 << 62))
     dense = partial(_times, lambda: stream(int(text_1t[0, (place := next(places)) % 64]), weights, sizes.heads, rhos_HND, place))
     ours, theirs = fastest(ROUNDS, _reader(model, text_1t), dense)
-    case = f"{share:.1%} of x active (random weights with a threshold) and gathered, against dense synapses; n = {sizes.many:,}, d = {sizes.d}, {sizes.layers} layers"
+    about = f"n = {sizes.many:,}, d = {sizes.d}, {sizes.layers} layers"
+    case = f"{share:.1%} of x active (random weights and a threshold) and gathered, against dense synapses; {about}"
     return row("decode", case, BYTES / ours, "bytes/s", BYTES / theirs)
 
 
