@@ -32,9 +32,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def problem_name(row: Row) -> str:
-    """The task and its board, e.g. `sudoku 6×6`."""
-    box = row.config.get("box")
-    return f"{row.task} {box[0] * box[1]}×{box[0] * box[1]}" if box else row.task
+    """The task, its board and what else is not as usual, e.g. `sudoku 6×6` or `sudoku 9×9, mix 16/11/12/48/12`."""
+    options = {name: value for name, value in row.config.items() if value is not None}
+    box = options.pop("box", None)
+    board = [f"{row.task} {box[0] * box[1]}×{box[0] * box[1]}" if box else row.task]
+    return ", ".join(board + [f"{name} {'/'.join(map(str, value)) if isinstance(value, list) else value}" for name, value in options.items()])
 
 
 def first_right(rows: Sequence[Row]) -> str:
