@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bdh_reason.errors import UserError
 from tasks.sudoku.bench import bench
 
 
@@ -15,3 +18,9 @@ def test_every_target_has_a_row_with_its_ratio(tmp_path):
             assert list(row) == ["bench", "case", "value", "unit", "against", "ratio", "device"]
             assert row["ratio"] == row["value"] / row["against"]
             assert row["device"].endswith(", 1 core")
+
+
+def test_a_folder_without_the_lists_is_refused_by_name(tmp_path):
+    (tmp_path / "17_clue_10k.txt").touch()
+    with pytest.raises(UserError, match=r"no magictour_top1465\.txt in"):
+        next(bench(tmp_path))

@@ -58,8 +58,6 @@ def probe(
         raise UserError("both --text and --task" if text else "neither --text nor --task", "one of them")
     if text and options:
         raise UserError("--set without --task", "--set configures the task whose problems are read")
-    if reference in discover.guesses():
-        raise UserError(f"{reference} is a guess", "a trained model")
     contender = checkpoint(reference)
     recipe = contender.recipe
     known = recipe.task.options if task == recipe.task.name else {}
