@@ -70,4 +70,4 @@ def read_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise UserError(f"{where} is not YAML: {error}") from error
+        raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from error

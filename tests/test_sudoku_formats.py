@@ -67,6 +67,7 @@ def test_a_csv_may_hold_questions_alone_and_in_any_column():
     assert listing.rating_N is not None
     assert listing.rating_N.tolist() == [7]
     assert listing.answer_NT is None
+    assert (read(FOUR, f"question\n{PUZZLE}\n", "file.csv").puzzle_NT == listing.puzzle_NT).all()
 
 
 BAD = {
@@ -77,11 +78,11 @@ BAD = {
     "symbol beyond ASCII": (f"{PUZZLE[:2]}é{PUZZLE[3:]}", 1, "'é' at place 3", "1-4"),
     "byte order mark": ("\ufeff" + PUZZLE[1:], 1, "at place 1", "1-4"),
     "clash": (f"{PUZZLE}\n3{PUZZLE[1:]}", 2, "contradict", "no symbol twice"),
-    "header without a comma": (f"question\n{PUZZLE}", 1, "8 symbols", "16 symbols"),
+    "another header without a comma": (f"puzzle\n{PUZZLE}", 1, "6 symbols", "16 symbols"),
     "no question": ("source,puzzle\n", 1, "columns source, puzzle", "question"),
     "CSV clash": (f"question,rating\n{PUZZLE},1\n3{PUZZLE[1:]},1\n", 3, "contradict", "no symbol twice"),
     "CSV short question": (f"question,rating\n{PUZZLE[1:]},1\n", 2, "15 symbols", "16"),
-    "CSV missing answer": (f"question,answer\n{PUZZLE},{ANSWER}\n{PUZZLE}\n", 3, "0 symbols", "16"),
+    "CSV missing answer": (f"question,answer\n{PUZZLE},{ANSWER}\n{PUZZLE}\n", 3, "the answer has 0 symbols", "16"),
     "CSV answer with blanks": (f"question,answer\n{PUZZLE},.{ANSWER[1:]}\n", 2, "breaks the rules", "every symbol once"),
     "CSV answer that breaks a rule": (f"question,answer\n{PUZZLE},2{ANSWER[1:]}\n", 2, "breaks the rules", "every symbol once"),
     "CSV answer that changes a clue": (f"question,answer\n{PUZZLE},{ANSWER}\n{PUZZLE},2{ANSWER[1:2]}1{ANSWER[3:]}\n", 3, "changes a clue", "every clue"),

@@ -20,6 +20,8 @@ def bench(what: str, puzzles: Path | None) -> Iterator[dict[str, Any]]:
     """The rows of one benchmark. Raises UserError for something that has none and for a folder that does not exist."""
     if puzzles and not puzzles.is_dir():
         raise UserError(f"{puzzles} is no folder", "a folder of puzzle lists")
+    if what in OWN and puzzles:
+        raise UserError(f"bench {what} with --puzzles", "--puzzles with a task")
     if what in OWN:
         return importlib.import_module(f"{__name__}.{what}").bench()
     known = {name: module for name in discover.task_names() if hasattr(module := discover.task_module(name), "bench")}

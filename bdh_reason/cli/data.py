@@ -22,11 +22,11 @@ def data() -> None:
 @click.option("--size", type=int, required=True, help="Problems in all splits together.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to build in; an interrupted build continues there.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--shares", default="0.9,0.05,0.05", show_default=True, help="Shares of train, validation and test.")
+@click.option("--shares", help="Shares of train, validation and test.  [default: 0.9,0.05,0.05]")
 @click.option("--only", metavar="SPLIT", help="Put everything into one split instead.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes; the result does not depend on it.")
 @options.settings
-def data_build(task: str, size: int, out: Path, seed: int, shares: str, only: str | None, workers: int, pairs: tuple[str, ...]) -> None:
+def data_build(task: str, size: int, out: Path, seed: int, shares: str | None, only: str | None, workers: int, pairs: tuple[str, ...]) -> None:
     """Generate problems of TASK into a folder."""
     from bdh_reason.config import words
     from bdh_reason.data.build import build
@@ -58,9 +58,9 @@ def data_import(source: str, csv: Path | None, task: str | None, out: Path, shar
             raise UserError(f"--task {task} beside the published set {source}", "one of the two")
         task = task_of(source)
         file = csv or download(source, "test.csv" if only == "test" else "train.csv")
-        split = _shares(shares or "", only) if shares or only else shares_of(file)
+        split = _shares(shares, only) if shares or only else shares_of(file)
     else:
-        split = _shares(shares or "0.9,0.05,0.05", only)
+        split = _shares(shares, only)
     manifest = import_file(task or "sudoku", words(pairs), file, out, split)
     click.echo(json.dumps({"folder": str(out), "rows": manifest.rows, "families": manifest.families, "hash": manifest.hash}))
 
@@ -115,16 +115,23 @@ def data_export(folder: Path, split: str, limit: int | None, out: Path) -> None:
     from bdh_reason.data.read import export
     from bdh_reason.files import replace, writing
 
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder", "the name of a file")
     content = export(folder, split, limit)
     with writing(out.parent):
         replace(out, content)
     click.echo(json.dumps({"file": str(out), "problems": content.count(b"\n")}))
 
 
-def _shares(shares: str, only: str | None) -> tuple[float, ...]:
+def _shares(shares: str | None, only: str | None) -> tuple[float, ...]:
+    from bdh_reason.data.splits import SHARES
     from bdh_reason.data.splits import only as all_into
 
+    if shares is not None and only is not None:
+        raise UserError(f"--shares {shares} and --only {only}", "one of the two")
+    if shares is None:
+        return SHARES if only is None else all_into(only)
     try:
-        return all_into(only) if only else tuple(float(share) for share in shares.split(","))
+        return tuple(float(share) for share in shares.split(","))
     except ValueError as error:
         raise UserError(f"--shares {shares}", "three numbers, e.g. 0.9,0.05,0.05") from error

@@ -32,16 +32,21 @@ def tasks(json_lines: bool) -> None:
     """List the tasks, and the presets of their options."""
     from bdh_reason.discover import presets, task_module, task_names
 
-    _list({name: task_module(name) for name in (*task_names(), *presets())}, json_lines)
+    found = {name: _about(task_module(name)) for name in task_names()}
+    found |= {name: f"{task} with {', '.join(f'{key}={value}' for key, value in options.items())}" for name, (task, options) in presets().items()}
+    _list(found, json_lines)
 
 
 @click.command("models")
 @options.as_json
 def list_models(json_lines: bool) -> None:
-    """List the models and the guesses."""
+    """List the architectures of recipes, the released models and the guesses."""
     from bdh_reason.discover import guesses, model_module, model_names
+    from bdh_reason.evaluate.contender import released
 
-    _list({**{name: model_module(name) for name in model_names()}, **guesses()}, json_lines)
+    found = {name: _about(model_module(name)) for name in model_names()}
+    found |= dict.fromkeys(released(), "A released checkpoint, for --model.")
+    _list(found | {name: _about(guess) for name, guess in guesses().items()}, json_lines)
 
 
 @click.command()
@@ -75,7 +80,11 @@ def doctor() -> None:
         click.echo(line)
 
 
-def _list(found: dict[str, Any], json_lines: bool) -> None:
-    for name, thing in found.items():
-        about = (thing.__doc__ or "").strip().splitlines()[0]
-        click.echo(json.dumps({"name": name, "about": about}, ensure_ascii=False) if json_lines else f"{name:12} {about}")
+def _about(thing: Any) -> str:
+    return str((thing.__doc__ or "").strip().splitlines()[0])
+
+
+def _list(found: dict[str, str], json_lines: bool) -> None:
+    width = max(map(len, found))
+    for name, about in found.items():
+        click.echo(json.dumps({"name": name, "about": about}, ensure_ascii=False) if json_lines else f"{name:{width}}  {about}")

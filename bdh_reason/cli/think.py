@@ -15,13 +15,13 @@ from bdh_reason.cli import options
 @click.argument("recipe")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/RECIPE]")
 @click.option("--data", "root", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where data sets are built.")
-@click.option("--max-time", metavar="TIME", help="Stop after this long, e.g. 90s, 9m, 2h; the same command goes on later.")
+@click.option("--max-time", metavar="TIME", help="Train this long, e.g. 90s, 9m, 2h, after the data are built; the same command goes on later.")
 @click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")
 @options.settings
 def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resume: str, device: str, plan: bool, pairs: tuple[str, ...]) -> None:
-    """Train by RECIPE (a name or a YAML file); continues a run that was stopped."""
+    """Train by RECIPE (a name or a YAML file); continues a run that was stopped. A name that does not exist gets the list of those that do."""
     from bdh_reason.config import words
     from bdh_reason.train.recipe import load
 
@@ -34,9 +34,9 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
     from bdh_reason.train.problems import splits
     from bdh_reason.train.run import train as run
 
-    seconds = options.seconds(max_time)
+    seconds, where = options.seconds(max_time), options.device(device)
     folder = out or options.ROOTS["runs"] / chosen.name
-    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, options.device(device), resume == "auto", seconds)
+    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, where, resume == "auto", seconds)
     done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, "validation_exact_match": outcome.validation}
     click.echo(json.dumps(done))
 
@@ -64,6 +64,8 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
     from bdh_reason.evaluate.rows import append
 
     json_lines, pairs = asked.pop("json_lines"), asked.pop("pairs")
+    if rows:
+        append(rows, [])  # a file that cannot be written is told before the work
     results = examine(task, words(pairs), models, options.depths(depth), options.device(device), datasets, options.progress("evaluating"), **asked)
     if any(row.unseen is None and row.arch for row in results):
         click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)

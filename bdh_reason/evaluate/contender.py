@@ -42,14 +42,18 @@ class Contender:
         return Reasoner(model.to(device).eval(), board, self.recipe.loop)
 
 
+def released() -> list[str]:
+    """The names of the checkpoints that came with the clone."""
+    return sorted(path.parent.name for path in RELEASED.glob("*/model.json"))
+
+
 def checkpoint(reference: str) -> Contender:
-    """The contender that a reference names. Raises UserError for a guess, and for one that does not exist or cannot be read."""
-    if reference in discover.guesses():
-        raise UserError(f"{reference} is a guess", "a trained model")
+    """The contender that a reference names. Raises UserError for one that does not exist or cannot be read, and for a guess."""
     path = next((path for path in (Path(reference), RELEASED / reference) if path.exists()), None)
     if path is None:
-        released = [path.parent.name for path in RELEASED.glob("*/model.json")]
-        raise unknown("model", reference, [*released, *discover.guesses()], "results/checkpoints and the guesses, and no such folder of a run")
+        if reference in discover.guesses():
+            raise UserError(f"{reference} is a guess", f"a trained model: the folder of a run, or {', '.join(released())}")
+        raise unknown("model", reference, [*released(), *discover.guesses()], "results/checkpoints and the guesses, and no such folder of a run")
     if path.is_dir():
         path /= "model.json"
     if path.suffix != ".json":

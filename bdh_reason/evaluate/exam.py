@@ -14,7 +14,7 @@ from bdh_reason import discover
 from bdh_reason.data.build import Progress, plan_of, read_file
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import independent, open_split
-from bdh_reason.data.splits import SPLITS
+from bdh_reason.data.splits import SPLITS, check_split
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import RELEASED, Contender, checkpoint
 from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
@@ -93,6 +93,7 @@ def choose(
     """The problems that are asked, as `examine` says; `trained` is the model whose own data are asked where the user names none."""
     if folder and puzzles:
         raise UserError("both --data and --puzzles", "one of them")
+    check_split(split)
     if puzzles:
         exam = _file(task, options, trained, puzzles)
     else:

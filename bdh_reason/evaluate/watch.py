@@ -32,8 +32,11 @@ def play(
 ) -> None:
     """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last. Writes the film of the steps to `gif` and `html`.
 
-    Raises UserError for what is not one puzzle, and for files that cannot be written or tasks without a picture where a film is asked for.
+    Raises UserError for what is not one puzzle, for a delay that is none, for files that cannot be written, and for tasks without a picture where a film
+    is asked for.
     """
+    if not 0 <= delay <= 60:
+        raise UserError(f"--delay {delay:g}", "0 to 60 seconds")
     check(gif, ".gif")
     check(html, ".html")
     contender = checkpoint(model or default_model(task))

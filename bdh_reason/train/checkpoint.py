@@ -101,7 +101,7 @@ def read(path: Path) -> Checkpoint:
         parts = _parts(path.with_name(name), int(about.pop("parts", 1)))
         about.pop("package")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is damaged", "the file as training wrote it") from error
+        raise UserError(f"{path} is damaged", "the file as training wrote it", "`bdh-reason train --resume never` begins anew") from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "train again or use that version")
     if missing := [part for part in parts if not part.is_file() or not part.stat().st_size]:

@@ -226,4 +226,6 @@ def _explain(error: ValidationError, where: str) -> UserError:
         for part in path[:-1]:
             section = section.model_fields[part].annotation
         return unknown("key", ".".join(path), {".".join([*path[:-1], name]) for name in section.model_fields}, where)
+    if problem["type"] == "missing":
+        return UserError(f"no {'.'.join(path)} in {where}", "a recipe that names its task and its model")
     return UserError(f"{'.'.join(path)} = {problem['input']!r} in {where}", remedy=problem["msg"])

@@ -26,12 +26,15 @@ _CHECKS = {"17_clue_10k.txt": 100_000, "magictour_top1465.txt": 30_000}  # uniqu
 
 
 def bench(puzzles: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of `bench, case, value, unit, against, ratio, device`; the solver runs on the known lists in the folder `puzzles`, else on generated ones."""
+    """Rows of `bench, case, value, unit, against, ratio, device`; the solver runs on the known lists in the folder `puzzles`, else on generated ones.
+
+    Raises UserError for a folder without them.
+    """
     fresh_NT = minimal(_SHAPE, generator(0, "bench"), 5_000)
     lists = {"5,000 generated minimal puzzles": (fresh_NT, 100_000)}
     if puzzles is not None:
         if missing := [name for name in _CHECKS if not (puzzles / name).is_file()]:
-            raise UserError(f"no {missing[0]} in {puzzles}", f"a folder with {' and '.join(_CHECKS)}")
+            raise UserError(f"no {', '.join(missing)} in {puzzles}", f"a folder with {' and '.join(_CHECKS)}")
         lists = {name: (formats.read(_SHAPE, (puzzles / name).read_text(), name).puzzle_NT, against) for name, against in _CHECKS.items()}
     for name, (grid_NT, against) in lists.items():
         yield _row("solver", f"uniqueness: {name}", len(grid_NT), against, partial(solve, _SHAPE, grid_NT))

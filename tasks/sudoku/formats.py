@@ -54,7 +54,7 @@ def read(shape: Shape, text: str, source: str) -> Listing:
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    if lines and "," in lines[0][1]:
+    if lines and ("," in lines[0][1] or lines[0][1] == "question"):
         numbers, columns = _columns(text, source)
     else:
         numbers, columns = [number for number, _ in lines], {"question": [line for _, line in lines]}
@@ -64,7 +64,7 @@ def read(shape: Shape, text: str, source: str) -> Listing:
     _refuse(rules.clashes(shape, puzzle_NT), numbers, source, "the clues contradict each other", "no symbol twice in a row, column or box")
     answer_NT = rating_N = None
     if "answer" in columns:
-        answer_NT = _decode(shape, columns["answer"], numbers, source)
+        answer_NT = _decode(shape, columns["answer"], numbers, source, "the answer has ")
         _refuse(((puzzle_NT != 0) & (puzzle_NT != answer_NT)).any(1), numbers, source, "the answer changes a clue", "every clue in its place")
         _refuse(~rules.valid(shape, answer_NT), numbers, source, "the answer breaks the rules", "every symbol once in each row, column and box")
     if "rating" in columns:
@@ -100,11 +100,11 @@ def _columns(text: str, source: str) -> tuple[list[int], dict[str, list[str]]]:
     return [number for number, _ in numbered], {name: [row[name] for _, row in numbered] for name in names}
 
 
-def _decode(shape: Shape, texts: Sequence[str], numbers: Sequence[int], source: str) -> np.ndarray:
-    """Texts -> grids; UserError for the first one that is not a board of this shape."""
+def _decode(shape: Shape, texts: Sequence[str], numbers: Sequence[int], source: str, what: str = "") -> np.ndarray:
+    """Texts -> grids; UserError, in which `what` says whose symbols they are, for the first one that is not a board of this shape."""
     for number, text in zip(numbers, texts):
         if len(text) != shape.cells:
-            raise UserError(f"{source}, line {number}: {len(text)} symbols", _wanted(shape), "for another board set `box`, e.g. box=[2,3] for 6×6")
+            raise UserError(f"{source}, line {number}: {what}{len(text)} symbols", _wanted(shape), "for another board set `box`, e.g. box=[2,3] for 6×6")
     table = np.full(256, _STRAY, np.uint8)
     for symbols in (shape.symbols, shape.symbols.lower()):
         table[np.frombuffer(symbols, np.uint8)] = np.arange(1, shape.n + 1)
@@ -112,7 +112,7 @@ def _decode(shape: Shape, texts: Sequence[str], numbers: Sequence[int], source: 
     byte_NT = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8).reshape(-1, shape.cells)
     grid_NT = table[byte_NT]
     for i, cell in np.argwhere(grid_NT == _STRAY)[:1]:
-        raise UserError(f"{source}, line {numbers[i]}: {texts[i][cell]!r} at place {cell + 1}", _wanted(shape))
+        raise UserError(f"{source}, line {numbers[i]}: {what}{texts[i][cell]!r} at place {cell + 1}", _wanted(shape))
     return grid_NT
 
 
