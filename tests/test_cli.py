@@ -156,7 +156,6 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("eval", "--model", "runs/sudoku4", "--mode", "restarts"), "without --restarts"),
         (("autopsy", "runs/sudoku4", "--sure", "2"), "a probability"),
         (("autopsy", "chance"), "chance is a guess"),
-        (("solve", "--model", "runs/sudoku4", "--delay", "-1", "12"), "'--delay'"),
         (("solve", "--model", "runs/sudoku4", "--gif", "a.png", "12"), "the name of a .gif file"),
         (("solve", "--model", "runs/sudoku4", "--html", "no/a.html", "12"), "no folder no"),
         (("solve", "--model", "runs/sudoku4", "--delay", "-1", "12"), "0 to 60 seconds"),

@@ -106,7 +106,7 @@ def dissect(model: str | None, task: str, depth: int, sure: float, device: str, 
 @click.option("--task", default="sudoku", show_default=True)
 @click.option("--model", metavar="REF", help="A run's folder or a released name.")
 @click.option("--depth", type=click.IntRange(min=1), default=32, show_default=True)
-@click.option("--delay", type=click.FloatRange(min=0), default=0.1, show_default=True, help="Seconds between two steps in a terminal.")
+@click.option("--delay", type=float, default=0.1, show_default=True, help="Seconds between two steps in a terminal.")
 @click.option("--gif", type=click.Path(path_type=Path), help="Write the steps as an animated picture.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the steps as a page that needs no network.")
 @options.settings
