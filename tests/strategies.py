@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from bdh_reason.bdh import Config
 from tasks.sudoku.shape import Shape
 from tasks.sudoku.symmetry import transform
 
@@ -49,3 +50,17 @@ def puzzles(draw: st.DrawFn, shape: Shape) -> np.ndarray:
     board_1T, share = draw(full_boards(shape)), draw(st.floats(0, 1))
     shown_1T = np.random.default_rng(draw(seeds)).random(board_1T.shape) < share
     return np.where(shown_1T, board_1T, 0).astype(np.uint8)
+
+
+def bdh_of_texts(n: int, pieces: tuple[int, int], **options: st.SearchStrategy) -> st.SearchStrategy[Config]:
+    """BDH of every form on texts, with n neurons in two heads that are one, or joined of `pieces`; `options` are drawn too, or otherwise."""
+    drawn = {
+        "form": st.sampled_from(["released", "paper", "normfree"]),
+        "layers": st.integers(1, 3),
+        "shared": st.booleans(),
+        "positions": st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
+        "scaled": st.booleans(),
+        "strict": st.booleans(),
+        "pieces": st.sampled_from([(), pieces]),
+    }
+    return st.builds(Config, d=st.just(4), n=st.just(n), heads=st.just(2), relations=st.just(False), **drawn | options)

@@ -7,6 +7,7 @@ import torch
 from boards import BOARDS, line, sudoku
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import bdh_of_texts
 from torch.utils.flop_counter import FlopCounterMode
 
 from bdh_reason.bdh import Config, Model, graph
@@ -52,20 +53,7 @@ def step(config, v_BtD, v0_BtD, dtype=torch.float64):
     return stepped_BtD.detach(), gradients(stepped_BtD, [v_BtD, model.Dx_HDN, model.Dy_HDN, model.E_HND])
 
 
-configurations = st.builds(
-    Config,
-    d=st.just(4),
-    n=st.just(16),
-    heads=st.just(2),
-    relations=st.just(False),
-    form=st.sampled_from(["released", "paper", "normfree"]),
-    layers=st.integers(1, 3),
-    shared=st.booleans(),
-    positions=st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
-    scaled=st.booleans(),
-    strict=st.booleans(),
-    pieces=st.sampled_from([(), (2, 6)]),
-)
+configurations = bdh_of_texts(16, (2, 6))
 lengths = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 21])  # windows hold 4 tokens, and begin above 16
 
 

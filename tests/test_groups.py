@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,13 +125,20 @@ def test_an_empty_batch_and_strided_inputs_are_fine():
     assert torch.equal(model.step(strided_BtD, v0_BtD.float(), board, None)[0], step(model, board, v_BtD, v0_BtD)[0])
 
 
-def test_gradients_can_be_differentiated_again():
+def test_who_wants_gradients_of_gradients_is_told_and_gets_them_by_autograd():
     model, board, v_BtD, v0_BtD = scene(Config(d=16, n=64, scaled=True), (2, 2), 1, 0)
-    found = []
-    for each in (model, copy.deepcopy(model).double()):
+
+    def slope(each):
         v = v_BtD.to(each.E_HND.dtype, copy=True).requires_grad_()
         out_BtD = each.step(v, v0_BtD.to(v), board, None)[0]
-        (slope_BtD,) = torch.autograd.grad(out_BtD.pow(3).sum(), v, create_graph=True)
+        return v, torch.autograd.grad(out_BtD.pow(3).sum(), v, create_graph=True)[0]
+
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope(model)[1].square().sum().backward()
+    found, doubled = [], copy.deepcopy(model).double()
+    model.config = replace(model.config, backward="autograd")
+    for each in (model, doubled):
+        v, slope_BtD = slope(each)
         found.append(torch.autograd.grad(slope_BtD.square().sum(), [v, each.Dx_HDN, each.Dy_HDN, each.E_HND]))
     assert distance(*found) < 1e-3
 

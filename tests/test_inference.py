@@ -11,6 +11,7 @@ import torch
 from boards import line
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import bdh_of_texts
 
 from bdh_reason.bdh import Config, Model, decode, inference, product
 from bdh_reason.bdh.released import TEXT
@@ -21,20 +22,7 @@ from bdh_reason.train.initial import initial
 
 LINE = line("sequence", 9)
 seeds = st.integers(0, 2**32 - 1)
-configurations = st.builds(
-    Config,
-    d=st.just(4),
-    n=st.just(24),
-    heads=st.just(2),
-    relations=st.just(False),
-    form=st.sampled_from(["released", "paper", "normfree"]),
-    layers=st.integers(1, 3),
-    shared=st.booleans(),
-    positions=st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
-    scaled=st.booleans(),
-    strict=st.booleans(),
-    pieces=st.sampled_from([(), (4, 8)]),
-)
+configurations = bdh_of_texts(24, (4, 8))
 parts = st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17]), min_size=1, max_size=5)  # windows hold 4 tokens, and begin above 16
 
 

@@ -10,6 +10,7 @@ import torch
 from boards import BOARDS, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import bdh_of_texts
 from torch.nn.functional import layer_norm
 
 from bdh_reason.bdh import Config, Model, attention
@@ -23,21 +24,7 @@ LINE = line("sequence", 9)  # texts may be of any other length
 TEXT = Config(d=4, n=16, heads=2, relations=False)
 seeds = st.integers(0, 2**32 - 1)
 layouts = st.sampled_from([(), (2, 6)])
-configurations = st.builds(
-    Config,
-    d=st.just(4),
-    n=st.just(16),
-    heads=st.just(2),
-    relations=st.just(False),
-    form=st.sampled_from(["released", "paper", "normfree"]),
-    layers=st.integers(1, 2),
-    shared=st.booleans(),
-    positions=st.sampled_from(["rotary", "alibi", "rotary+alibi", "none"]),
-    scaled=st.booleans(),
-    strict=st.booleans(),
-    execution=st.sampled_from(["quadratic", "chunked"]),
-    pieces=layouts,
-)
+configurations = bdh_of_texts(16, (2, 6), layers=st.integers(1, 2), execution=st.sampled_from(["quadratic", "chunked"]))
 PLAIN = Loop()
 loops = st.builds(Loop, feedback=st.booleans(), inject=st.booleans())
 every_grid = pytest.mark.parametrize("kind", [kind for kind in BOARDS if kind != "sequence"])

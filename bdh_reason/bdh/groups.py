@@ -33,11 +33,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from bdh_reason.bdh import attention
 from bdh_reason.bdh.compiled import blocks, chunks, halves
 from bdh_reason.bdh.compiled.lanes import LANES, has
-from bdh_reason.model import gather_heads, reorder_heads
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
 DOTS = has("avx512bf16")  # bf16 dot products
@@ -53,7 +52,7 @@ def fits(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights) -> bool:
 
 
 def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
-    """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Differentiable twice, see `plain`."""
+    """The layer above, [B, t, D]. `order` sorts the tokens so that each head's groups of k are neighbours. Can be differentiated once."""
     width, neurons = weights[0].shape[1:]
     at = (halves if _halved() else chunks).places(width, neurons, k)
     return _Layer.apply(v_BtD, v0_BtD, *weights, order_Ht, at, scale)  # type: ignore[no-any-return, no-untyped-call]
@@ -61,21 +60,6 @@ def layer(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tens
 
 def _halved() -> bool:
     return DOTS and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-
-
-def plain(v_BtD: Tensor, v0_BtD: Tensor | None, weights: Weights, order_Ht: Tensor, k: int, scale: float) -> Tensor:
-    """The same in torch's own operations, for gradients of gradients."""
-    Dx_HDN, Dy_HDN, E_HND = (weight[:, None] for weight in weights)
-
-    def norm(g: Tensor) -> Tensor:
-        return torch.nn.functional.layer_norm(g, g.shape[-1:])
-
-    v_HBtD = gather_heads(v_BtD, order_Ht)
-    x_HBtN = (v_HBtD @ Dx_HDN).relu()
-    b_HBtD = norm(attention.within_groups(x_HBtN * scale**0.5, v_HBtD, k))
-    u_HBtD = reorder_heads(((b_HBtD @ Dy_HDN).relu() * x_HBtN) @ E_HND, order_Ht.argsort(1))
-    sum_BtD = v_BtD + norm(u_HBtD.sum(0))
-    return norm(sum_BtD if v0_BtD is None else sum_BtD + v0_BtD)
 
 
 @lru_cache(maxsize=1)
@@ -129,10 +113,9 @@ class _Layer(torch.autograd.Function):
         return out_BtD
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_BtD: Tensor) -> Any:  # type: ignore[override]
         (v_BtD, v0_BtD, Dx_HDN, Dy_HDN, E_HND, order_Ht, u_BtD), at = ctx.saved_tensors, ctx.at
-        if torch.is_grad_enabled():
-            return (*_again(ctx, grad_BtD), None, None, None)
         v, v0, u, grad = (_flat(tensor) for tensor in (v_BtD, v0_BtD, u_BtD, grad_BtD))
         dv_BtD, dv0_BtD, du_BtD = (None if tensor is None else v_BtD.new_empty(v_BtD.shape) for tensor in (v_BtD, v0_BtD, u_BtD))
         dv, dv0, du = (_flat(tensor) for tensor in (dv_BtD, dv0_BtD, du_BtD))
@@ -146,12 +129,3 @@ class _Layer(torch.autograd.Function):
         _share(work, v_BtD, order_Ht, at.members)
         dDx_HND, dDy_HND, dE_HND = torch.from_numpy(part_CH3ND.sum(0)).unbind(1)
         return dv_BtD, dv0_BtD, dDx_HND.mT, dDy_HND.mT, dE_HND, None, None, None
-
-
-def _again(ctx: Any, grad_BtD: Tensor) -> tuple[Tensor | None, ...]:
-    """Gradients that can be differentiated again."""
-    v_BtD, v0_BtD, *weights, order_Ht, _ = ctx.saved_tensors
-    out_BtD = plain(v_BtD, v0_BtD, tuple(weights), order_Ht, ctx.at.members, ctx.scale)
-    wanted = [tensor if tensor is not None and tensor.requires_grad else None for tensor in (v_BtD, v0_BtD, *weights)]
-    found = iter(torch.autograd.grad(out_BtD, [tensor for tensor in wanted if tensor is not None], grad_BtD, create_graph=True))
-    return tuple(None if tensor is None else next(found) for tensor in wanted)
