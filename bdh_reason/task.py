@@ -122,6 +122,8 @@ class Task(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     edges: ClassVar[tuple[float, ...]] = ()  # upper ends of the difficulty slices of a result table; the last slice is open
+    horizon: ClassVar[str] = ""  # the option of Config that says how far a problem reaches, where a task has one: a curve is drawn over it
+    ladder: ClassVar[tuple[int, ...]] = ()  # values of that option from the smallest to the largest, the steps of a curve
     apart: bool = False  # whether problems of one call of `generate` are akin; the splits of a data set are then grown apart, with `grow`
     config: Any
 

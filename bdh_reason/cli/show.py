@@ -42,7 +42,7 @@ def tasks(json_lines: bool) -> None:
 def list_models(json_lines: bool) -> None:
     """List the architectures of recipes, the released models and the guesses."""
     from bdh_reason.discover import guesses, model_module, model_names
-    from bdh_reason.evaluate.contender import released
+    from bdh_reason.train.checkpoint import released
 
     found = {name: _about(model_module(name)) for name in model_names()}
     found |= dict.fromkeys(released(), "A released checkpoint, for --model.")

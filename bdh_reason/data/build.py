@@ -31,7 +31,8 @@ from bdh_reason.rng import generator
 from bdh_reason.task import Problems, Task
 
 CHUNK = 1024  # problems a chunk: what an interruption can cost each worker; three minutes of the rarest puzzles
-ISLAND = 4096  # the same for islands: some four seconds, half of which it takes to find good roots
+ISLAND = 2048  # the same for islands of train: some three seconds, most of which it takes to find good roots
+EXAM_ISLAND = 32  # of validation and test: problems of an island resemble each other, so an interval needs many islands
 Progress = Callable[[int, int], None]
 
 
@@ -102,14 +103,15 @@ def _bytes(file: Path) -> bytes:
 def plan_of(task: str, options: Mapping[str, Any], size: int, shares: Sequence[float], seed: int) -> Plan:
     """What a build of these would be. Raises UserError for an unknown task or option and for shares that make no sense."""
     built = discover.build_task(task, options)
-    chunk = ISLAND if built.apart else CHUNK
-    return Plan(discover.resolve(task)[0], built.version, content(built.config), size, seed, check_shares(shares), chunk)
+    chunk, exam = (ISLAND, EXAM_ISLAND) if built.apart else (CHUNK, 0)
+    return Plan(discover.resolve(task)[0], built.version, content(built.config), size, seed, check_shares(shares), chunk, exam_chunk=exam)
 
 
 def _layout(plan: Plan) -> list[tuple[str, int, int]]:
     """The chunks of a build in order: (split, place in the split, rows). The split is "" where the splits are not grown apart."""
     sizes = dict(zip(SPLITS, rows_of(plan.size, plan.shares))) if plan.build_task().apart else {"": plan.size}
-    return [(split, start // plan.chunk, min(plan.chunk, size - start)) for split, size in sizes.items() for start in range(0, size, plan.chunk)]
+    sized = [(split, plan.chunk_of(split), size) for split, size in sizes.items()]
+    return [(split, start // chunk, min(chunk, size - start)) for split, chunk, size in sized for start in range(0, size, chunk)]
 
 
 def _path(work: Path, index: int) -> Path:

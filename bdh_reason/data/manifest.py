@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bdh_reason import __version__, discover
+from bdh_reason.config import content
 from bdh_reason.data.splits import SPLITS, ZONES, assign
 from bdh_reason.errors import UserError
 from bdh_reason.files import replace
@@ -31,6 +32,7 @@ class Plan:
     """Everything that decides what is in a data set.
 
     `config` holds every option of the task, the defaults too. `source` is empty, or the name and SHA-256 of an imported file (no seed then: 0).
+    `exam_chunk`: rows of a chunk of validation and test, where the splits are grown apart and each chunk is an island; 0: as in train.
     """
 
     task: str
@@ -41,6 +43,11 @@ class Plan:
     shares: tuple[float, float, float]
     chunk: int
     source: str = ""
+    exam_chunk: int = field(default=0, metadata={"later": True})
+
+    def chunk_of(self, split: str) -> int:
+        """Rows of a chunk of one split."""
+        return self.chunk if split in ("train", "") else self.exam_chunk or self.chunk
 
     def build_task(self) -> Task:
         """The task that made the set. Raises UserError for an unknown task or another version of it."""
@@ -72,17 +79,17 @@ class Manifest:
     @property
     def hash(self) -> str:
         """SHA-256 of the plan and of all files' hashes: the `data_hash` of a result row. The package's version is no part of it."""
-        content = {key: value for key, value in asdict(self).items() if key not in ("package", "schema")}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        about = {key: value for key, value in asdict(self).items() if key not in ("package", "schema")} | {"plan": content(self.plan)}
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
         """Turns the folder into a data set."""
         replace(folder / NAME, as_json({**asdict(self), "hash": self.hash}))
 
 
-def as_json(content: dict[str, Any]) -> bytes:
+def as_json(about: dict[str, Any]) -> bytes:
     """Indented JSON, the form of every text file of a data set."""
-    return json.dumps(content, indent=1).encode()
+    return json.dumps(about, indent=1).encode()
 
 
 def read_plan(path: Path) -> Plan:
@@ -93,8 +100,8 @@ def read_plan(path: Path) -> Plan:
         raise _damaged(path) from error
 
 
-def _plan(content: dict[str, Any]) -> Plan:
-    return Plan(**{**content, "shares": tuple(content["shares"])})
+def _plan(about: dict[str, Any]) -> Plan:
+    return Plan(**{**about, "shares": tuple(about["shares"])})
 
 
 def read(folder: Path) -> Manifest:
@@ -105,15 +112,15 @@ def read(folder: Path) -> Manifest:
             raise UserError(f"the build of {folder} was interrupted", remedy="run the same build again: it continues where it stopped")
         raise UserError(f"no data set in {folder}", f"a folder with {NAME}", "`bdh-reason data build` makes one")
     try:
-        content = json.loads(path.read_bytes())
-        schema = content["schema"]
+        about = json.loads(path.read_bytes())
+        schema = about["schema"]
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "build the data again")
     try:
-        digest = content.pop("hash")
-        manifest = Manifest(**{**content, "plan": _plan(content["plan"])})
+        digest = about.pop("hash")
+        manifest = Manifest(**{**about, "plan": _plan(about["plan"])})
     except (TypeError, KeyError) as error:
         raise _damaged(path) from error
     if digest != manifest.hash:

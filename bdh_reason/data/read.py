@@ -56,15 +56,15 @@ def map_split(folder: Path, manifest: Manifest, split: str) -> Problems:
     return Problems(**arrays)
 
 
-def independent(problems: Problems) -> Problems:
-    """Every family once, the first of each, in their order."""
-    _, first_N = np.unique(problems.family, return_index=True)
-    return problems.take(np.sort(first_N))
+def independent(problems: Problems) -> np.ndarray:
+    """The rows, int64, of every family once, the first of each, in their order."""
+    return np.sort(np.unique(problems.family, return_index=True)[1])
 
 
 def export(folder: Path, split: str, limit: int | None) -> bytes:
     """The prompts of a split as lines, every family once, the first `limit` of them. Raises UserError as `open_split` does."""
-    return b"".join(prompt_T.tobytes() + b"\n" for prompt_T in independent(open_split(folder, split)).prompt[:limit])
+    problems = open_split(folder, split)
+    return b"".join(prompt_T.tobytes() + b"\n" for prompt_T in problems.prompt[independent(problems)[:limit]])
 
 
 def show(folder: Path, split: str, row: int) -> dict[str, Any]:

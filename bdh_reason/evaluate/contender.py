@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bdh_reason import discover
-from bdh_reason.errors import UserError, unknown
+from bdh_reason.errors import UserError
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Task
-from bdh_reason.train.checkpoint import Card, read
+from bdh_reason.train.checkpoint import Card, locate, read, released
 from bdh_reason.train.recipe import Recipe, parse
-
-RELEASED = Path(__file__).resolve().parents[2] / "results" / "checkpoints"  # of the clone, wherever the command is run
 
 
 @dataclass(frozen=True)
@@ -42,22 +40,11 @@ class Contender:
         return Reasoner(model.to(device).eval(), board, self.recipe.loop)
 
 
-def released() -> list[str]:
-    """The names of the checkpoints that came with the clone."""
-    return sorted(path.parent.name for path in RELEASED.glob("*/model.json"))
-
-
 def checkpoint(reference: str) -> Contender:
     """The contender that a reference names. Raises UserError for one that does not exist or cannot be read, and for a guess."""
-    path = next((path for path in (Path(reference), RELEASED / reference) if path.exists()), None)
-    if path is None:
-        if reference in discover.guesses():
-            raise UserError(f"{reference} is a guess", f"a trained model: the folder of a run, or {', '.join(released())}")
-        raise unknown("model", reference, [*released(), *discover.guesses()], "results/checkpoints and the guesses, and no such folder of a run")
-    if path.is_dir():
-        path /= "model.json"
-    if path.suffix != ".json":
-        raise UserError(f"{path} is no checkpoint", "the folder of a run, or its model.json")
+    if reference in discover.guesses() and not Path(reference).exists():
+        raise UserError(f"{reference} is a guess", f"a trained model: the folder of a run, or {', '.join(released())}")
+    path = locate(reference)
     card, weights, sha256 = read(path)
     name = path.parent.name if path.stem == "model" else f"{path.parent.name}/{path.stem}"
     if path.stem == "state":

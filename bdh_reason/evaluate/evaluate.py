@@ -21,7 +21,7 @@ import numpy as np
 from bdh_reason import __version__, discover, rng
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.evaluate.contender import Contender
-from bdh_reason.evaluate.metrics import cell_accuracy, difficulty_slices, wilson
+from bdh_reason.evaluate.metrics import cell_accuracy, clustered, difficulty_slices, wilson
 from bdh_reason.evaluate.restarts import restarts as pick
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.witness import Witness
@@ -35,12 +35,16 @@ MODES = ("in_place", "restarts", "greedy")
 
 @dataclass(frozen=True)
 class Exam:
-    """What is asked: the task, the problems, which split or file they are, and the hash of where they come from."""
+    """What is asked: the task, the problems, which split or file they are, and the hash of where they come from.
+
+    island_N int64 [N]: equal for problems that grew from the same roots and may fail together; None where all are independent.
+    """
 
     task: Task
     problems: Problems
     split: str
     data_hash: str
+    island_N: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,9 @@ def mark(exam: Exam, sitting: Sitting, unseen: bool | None, witness: Witness | N
 
 
 def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray, label: str | None, rows_N: np.ndarray, witness: Witness | None) -> Row:
-    problems, n, right = exam.problems.take(rows_N), int(rows_N.sum()), int(right_N[rows_N].sum())
-    low, high = wilson(right, n)
+    problems, n, right_n = exam.problems.take(rows_N), int(rows_N.sum()), right_N[rows_N]
+    island_n = None if exam.island_N is None else exam.island_N[rows_N]
+    low, high = wilson(int(right_n.sum()), n) if island_n is None else clustered(right_n, island_n)
     return Row(
         **sitting.about,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -161,7 +166,8 @@ def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray,
         horizon=None,
         n=n,
         unseen=unseen,
-        exact_match=right / n,
+        islands=None if island_n is None else len(np.unique(island_n)),
+        exact_match=float(right_n.mean()),
         ci_low=low,
         ci_high=high,
         cell_accuracy=cell_accuracy(problems.target, sitting.reply_NT[rows_N], problems.scored),

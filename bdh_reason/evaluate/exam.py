@@ -12,14 +12,16 @@ import numpy as np
 
 from bdh_reason import discover
 from bdh_reason.data.build import Progress, plan_of, read_file
+from bdh_reason.data.manifest import Plan
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import independent, open_split
 from bdh_reason.data.splits import SPLITS, check_split
 from bdh_reason.errors import UserError
-from bdh_reason.evaluate.contender import RELEASED, Contender, checkpoint
+from bdh_reason.evaluate.contender import Contender, checkpoint
 from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.witness import Witness
+from bdh_reason.train.checkpoint import RELEASED
 from bdh_reason.train.problems import dataset, place
 
 TEST = "test.txt"
@@ -100,7 +102,8 @@ def choose(
         own = folder is None and split == "test" and not options
         carried = _carried(task, trained, root, limit) if trained and own else None
         exam = carried or _split(task, options, trained, root, progress, folder, split)
-    return replace(exam, problems=exam.problems.take(slice(0, limit)))
+    islands = None if exam.island_N is None else exam.island_N[:limit]
+    return replace(exam, problems=exam.problems.take(slice(0, limit)), island_N=islands)
 
 
 def _file(task: str, options: Mapping[str, Any], trained: Contender | None, puzzles: Path) -> Exam:
@@ -124,7 +127,7 @@ def _carried(name: str, trained: Contender, root: Path, limit: int | None) -> Ex
     plan = plan_of(trained.recipe.task.name, trained.recipe.task.options, data.size, data.shares, data.seed)
     if strangers := int((plan.place(task, problems) != SPLITS.index("test")).sum()):
         raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
-    return Exam(task, problems, "test", trained.card.data_hash) if len(problems) >= limit else None
+    return Exam(task, problems, "test", trained.card.data_hash, islands(plan, "test", np.arange(len(problems)))) if len(problems) >= limit else None
 
 
 def _split(task: str, options: Mapping[str, Any], trained: Contender | None, root: Path, progress: Progress, folder: Path | None, split: str) -> Exam:
@@ -137,7 +140,14 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
     manifest = read_manifest(folder)
     if manifest.plan.task != discover.resolve(task)[0]:
         raise UserError(f"{folder} holds problems of task {manifest.plan.task!r}", task)
-    return Exam(manifest.plan.build_task(), independent(open_split(folder, split)), split, manifest.hash)
+    problems = open_split(folder, split)
+    rows = independent(problems)
+    return Exam(manifest.plan.build_task(), problems.take(rows), split, manifest.hash, islands(manifest.plan, split, rows))
+
+
+def islands(plan: Plan, split: str, rows: np.ndarray) -> np.ndarray | None:
+    """Which island each of these rows of a split is from, int64 [N]; None where problems do not grow out of each other."""
+    return rows // plan.chunk_of(split) if plan.build_task().apart and not plan.source else None
 
 
 def refuse_seen(contender: Contender, exam: Exam, root: Path) -> bool | None:

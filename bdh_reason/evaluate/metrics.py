@@ -6,16 +6,42 @@ Axes: N problems, T positions, M scored positions of all problems.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import sqrt
 
 import numpy as np
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a proportion (Wilson 1927), by scipy; n ≥ 1."""
-    from scipy.stats import binomtest
+    """The score interval (Wilson 1927) of a proportion seen in n independent problems; n ≥ 1."""
+    from scipy.stats import norm
 
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    return _score(successes / n, n, float(norm.ppf(0.5 + confidence / 2)))
+
+
+def clustered(right_N: np.ndarray, island_N: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """The same for problems that resemble each other within islands, bool [N] and int64 [N]: Wilson's interval at the effective sample size, with the t
+    quantile of the islands (Dean and Pagano 2015; the effective size as in Korn and Graubard 1998).
+
+    The variance between islands says how many independent problems the N are worth, never more than N. Where all replies are right or all wrong it says
+    nothing, and every island counts as one problem. One island alone says nothing: 0 to 1.
+    """
+    from scipy.stats import t
+
+    _, place_N, size_I = np.unique(island_N, return_inverse=True, return_counts=True)
+    islands, n, share = len(size_I), len(right_N), float(right_N.mean())
+    if islands == 1:
+        return 0.0, 1.0
+    surplus_I = np.bincount(place_N, right_N) - share * size_I
+    variance = islands / (islands - 1) * float(surplus_I @ surplus_I) / n**2
+    worth = islands if share in (0.0, 1.0) else min(n, share * (1 - share) / variance) if variance else n
+    return _score(share, worth, float(t.ppf(0.5 + confidence / 2, islands - 1)))
+
+
+def _score(share: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's interval of a share seen in n problems, n not necessarily whole."""
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return min(share, max(0.0, centre - reach)), max(share, min(1.0, centre + reach))
 
 
 def cell_accuracy(target_NT: np.ndarray, reply_NT: np.ndarray, scored_NT: np.ndarray) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 2
-ADDED = {1: ("restarts", "first_right")}  # what rows of an older schema lack: None there
+SCHEMA = 3
+ADDED = {1: ("restarts", "first_right", "islands"), 2: ("islands",)}  # what rows of an older schema lack: None there
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Row:
     rollout, over all problems · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
     restarts: runs from other starting states among which the rules chose, null for one run · first_right: of one rollout the steps until the first
     right reply, `median` and `p90` over all n (null where that many were never right), and how many were `never` right or right and `left` it again ·
-    difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 % · chance: expected exact_match of uniform guessing.
+    difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 %, by island where the problems grew on
+    `islands` and may fail together, null where they are independent · chance: expected exact_match of uniform guessing.
     """
 
     created: str
@@ -63,6 +64,7 @@ class Row:
     data_hash: str
     restarts: int | None = None
     first_right: dict[str, Any] | None = None
+    islands: int | None = None
     schema: int = SCHEMA
 
     def line(self) -> str:

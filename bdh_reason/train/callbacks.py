@@ -47,8 +47,9 @@ class Keeper(Callback):
     A run that ends before its first validation leaves its averaged weights as `model` all the same.
     """
 
-    def __init__(self, folder: Path, validation: Validation, data_hash: str, best: float | None, wandb_id: str) -> None:
+    def __init__(self, folder: Path, validation: Validation, data_hash: str, best: float | None, wandb_id: str, parents: list[dict[str, Any]]) -> None:
         self.folder, self.validation, self.data_hash, self.best, self.wandb_id = folder, validation, data_hash, best, wandb_id
+        self.parents = parents
         self.kept_at = time.monotonic()
         self.flops_per_step, self.burnt_flops = 0.0, 0.0
 
@@ -89,7 +90,8 @@ class Keeper(Callback):
     def card(self, learner: Learner) -> Card:
         """What the next checkpoint says about itself."""
         recipe = learner.recipe.model_dump(mode="json")
-        return Card(recipe, learner.done, self.data_hash, self.best, self.flops_per_step * learner.done + self.burnt_flops, self.wandb_id)
+        flops = self.flops_per_step * learner.done + self.burnt_flops + sum(parent["train_flops"] for parent in self.parents)
+        return Card(recipe, learner.done, self.data_hash, self.best, flops, self.wandb_id, self.parents)
 
 
 def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:

@@ -18,19 +18,20 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from bdh_reason import __version__
-from bdh_reason.errors import RunError, UserError
+from bdh_reason.errors import RunError, UserError, unknown
 from bdh_reason.files import replace, writing
 
 SCHEMA = 1
 PART = 15_000_000  # bytes
+RELEASED = Path(__file__).resolve().parents[2] / "results" / "checkpoints"  # of the clone, wherever the command is run
 
 
 @dataclass(frozen=True)
 class Card:
     """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, validation exact_match (None before the first), FLOPs spent.
 
-    A merged model has `parents`: the cards of both, with their names and SHA-256. Its recipe and data_hash are the first one's, its steps and FLOPs the
-    sums of theirs.
+    `parents` are the cards, with names and SHA-256, of the models this one was made of, and FLOPs count theirs: of both where it was merged (its recipe and
+    data_hash are the first one's, its steps the sum of theirs), and of the one whose weights its training started with.
     """
 
     recipe: dict[str, Any]
@@ -81,6 +82,23 @@ def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Pa
 def _parts(weights: Path, count: int) -> list[Path]:
     """The files that the weights lie in."""
     return [weights] if count == 1 else [weights.with_name(f"{weights.name}.{number}") for number in range(count)]
+
+
+def released() -> list[str]:
+    """The names of the checkpoints that came with the clone."""
+    return sorted(path.parent.name for path in RELEASED.glob("*/model.json"))
+
+
+def locate(reference: str) -> Path:
+    """The JSON that a reference names: a run's folder, its JSON, or a released name. Raises UserError where there is none."""
+    path = next((path for path in (Path(reference), RELEASED / reference) if path.exists()), None)
+    if path is None:
+        raise unknown("model", reference, released(), "results/checkpoints, and no such folder of a run")
+    if path.is_dir():
+        path /= "model.json"
+    if path.suffix != ".json":
+        raise UserError(f"{path} is no checkpoint", "the folder of a run, or its model.json")
+    return path
 
 
 class Checkpoint(NamedTuple):

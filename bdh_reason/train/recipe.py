@@ -107,7 +107,8 @@ def _loop(given: Any) -> Loop:
 
 class Recipe(Section):
     """One training run. `depth` latent steps are trained through; `ema` averages the weights; `match` says what this run has in common with
-    the one it is compared to. `loss`: on the last step, or on every `loss_stride`-th counted back from it down to `loss_from` (1 is the first).
+    the one it is compared to; `start` is the checkpoint whose weights it begins with, instead of fresh ones. `loss`: on the last step, or on every
+    `loss_stride`-th counted back from it down to `loss_from` (1 is the first).
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -130,6 +131,7 @@ class Recipe(Section):
     ema: Decay = 0.998
     precision: Literal["fp32", "bf16"] = "bf16"
     seed: int = 0
+    start: str | None = None
     match: Literal["", "params", "flops", "state"] = ""
     validation: Validation = Validation()
 

@@ -25,8 +25,9 @@ from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import writing
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Task
+from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Report, Validation, restore
-from bdh_reason.train.checkpoint import Card, read
+from bdh_reason.train.checkpoint import Card, locate, read
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import Splits
@@ -80,7 +81,8 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
         return Outcome(folder, learner.done, best)
     if learner.done:
         print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
-    trainer, keeper = _trainer(recipe, task, splits, folder, device, card, max_seconds)
+    parents = card.parents if card else _begin(learner, recipe)
+    trainer, keeper = _trainer(recipe, task, splits, folder, device, card, parents, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
     batches = Batches(splits.train, task, recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=recipe.steps)
@@ -137,6 +139,19 @@ def _state(recipe: Recipe, splits: Splits, folder: Path) -> tuple[Card, dict[str
     return card, kept
 
 
+def _begin(learner: Learner, recipe: Recipe) -> list[dict[str, Any]]:
+    """Gives a new run the weights that it starts with; returns whose they are. Raises UserError where they do not fit the model."""
+    if recipe.start is None:
+        return []
+    card, weights, sha256 = read(path := locate(recipe.start))
+    try:
+        learner.model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"start = {recipe.start}: weights of another model", "a checkpoint of the same model and options") from error
+    learner.average = Average(learner.model, recipe.ema)
+    return [{"name": path.parent.name, "sha256": sha256, **card.content()}]
+
+
 def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
     """Whether the steps done so far are what `recipe` would have done: the same recipe, or one that only ends sooner or later and begins as this one did."""
     ends = {"steps": recipe.steps} if not recipe.mix.end and recipe.steps >= done else {}
@@ -144,7 +159,7 @@ def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
 
 
 def _trainer(
-    recipe: Recipe, task: Task, splits: Splits, folder: Path, device: str, card: Card | None, max_seconds: float | None
+    recipe: Recipe, task: Task, splits: Splits, folder: Path, device: str, card: Card | None, parents: list[dict[str, Any]], max_seconds: float | None
 ) -> tuple[lightning.Trainer, Keeper]:
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -152,7 +167,7 @@ def _trainer(
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
     logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
     validation = Validation(task, splits.validation.take(slice(0, recipe.validation.problems)))
-    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version if logger else "")
+    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version if logger else "", parents)
     callbacks = [validation, keeper, Report(validation)]
     if max_seconds is not None:
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))
