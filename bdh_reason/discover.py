@@ -82,6 +82,16 @@ def build_task(name: str, options: Mapping[str, Any]) -> Task:
     return built
 
 
+def at_horizon(name: str, options: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+    """The options of a task, or of a preset, at one horizon. Raises UserError for a task that has none, and outside of its range."""
+    kind = task_module(name).Task
+    if not kind.horizon:
+        raise UserError(f"horizon {horizon} of task {name}, which has none", "a task with a horizon")
+    if kind.ladder and not kind.ladder[0] <= horizon <= kind.ladder[-1]:
+        raise UserError(f"horizon {horizon} of task {name}", f"{kind.ladder[0]} to {kind.ladder[-1]}, its {kind.horizon}")
+    return {**options, kind.horizon: horizon}
+
+
 def model_names() -> list[str]:
     """Names of all trainable models: `bdh` and every file of baselines/ but the guesses."""
     return sorted({"bdh", *_named("baselines", "Model")} - {"guess"})

@@ -131,7 +131,7 @@ def test_a_recipe_trains_on_the_first_problems_of_a_set_that_is_there(tmp_path, 
         splits(recipe, tmp_path, lambda done, total: None)
     write(tmp_path / "train.csv", rows)
     invoke("sudoku-extreme", "--csv", tmp_path / "train.csv", "--out", tmp_path / "sudoku-extreme")
-    found = splits(recipe, tmp_path, lambda done, total: None)
+    (found,) = splits(recipe, tmp_path, lambda done, total: None)
     assert len(found.train) == 20
     assert (found.train.prompt == open_split(tmp_path / "sudoku-extreme", "train").prompt[:20]).all()
     assert found.data_hash == read(tmp_path / "sudoku-extreme").hash

@@ -100,9 +100,11 @@ def test_problems_that_come_with_a_model_are_those_of_its_data_set(trained, monk
 
     same = {"created": "", "problems_per_s": None}
     assert [replace(row, **same) for row in far(limit=30)] == [replace(row, **same) for row in built]
-    for more in ({"limit": 31}, {}, {"limit": 3, "split": "validation"}, {"limit": 3, "task": "sudoku"}):
+    for more in ({"limit": 31}, {}, {"limit": 3, "split": "validation"}):
         with pytest.raises(pytest.fail.Exception, match="was built"):
             far(**more)
+    with pytest.raises(UserError, match="was trained on toy, not on sudoku"):
+        far(limit=3, task="sudoku")
     (trained / TEST).write_bytes(open_split(folder, "train").prompt[0].tobytes()[:-1] + b"\n")
     with pytest.raises(UserError, match="not of the test split"):
         far(limit=1)

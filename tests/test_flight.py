@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from toy import installed
 
 from bdh_reason.errors import RunError, UserError
-from bdh_reason.reason.loop import Reasoner, Thought
+from bdh_reason.reason.loop import Thought
 from bdh_reason.rng import generator
 from bdh_reason.train import checkpoint
 from bdh_reason.train.checkpoint import read
@@ -38,26 +38,25 @@ BURNING = {"burn_in": {"share": 1.0, "steps": [3, 3]}}
 
 def learner(**changes):
     chosen = recipe(**changes)
-    board = chosen.build_task().board(chosen.view, chosen.reading)
-    return Learner(Reasoner(chosen.build_model(board), board, chosen.loop), chosen)
+    return Learner(chosen.reasoners(), chosen)
 
 
 def batch(learner, seed=0):
     problems = learner.recipe.build_task().generate(generator(seed, "test"), learner.recipe.batch)
-    return tensors(learner.reasoner.board, problems)
+    return tensors(learner.reasoners[0].board, problems)
 
 
 def step(learner, boards):
     """An optimiser step that changes no weight."""
     loss = learner.loss(boards)
-    learner.done, learner.flight = learner.done + 1, learner.landed
+    learner.done, learner.flights = learner.done + 1, [learner.landed]
     return loss
 
 
 def rollout(learner, boards, depth, at=0):
     """Replies [depth] and thoughts [depth] of one rollout from the start of optimiser step `at`."""
-    start_BtD = noise(learner.reasoner, learner.recipe.seed, at, boards[0])
-    return list(zip(*learner.reasoner.go_on(boards[0], learner.reasoner.wake(boards[0], start_BtD), depth)))
+    start_BtD = noise(learner.reasoners[0], learner.recipe.seed, at, boards[0])
+    return list(zip(*learner.reasoners[0].go_on(boards[0], learner.reasoners[0].wake(boards[0], start_BtD), depth)))
 
 
 def mean_loss(boards, replies):
@@ -119,8 +118,8 @@ def test_boards_that_are_carried_go_on_where_they_were_and_feel_no_gradient_of_t
     assert trained.problems_seen == 8
     step(trained, fresh := batch(trained, seed=3))
     assert trained.problems_seen == 16
-    torch.testing.assert_close(trained.flight.v_BtD, rollout(trained, fresh, 2, at=3)[1][-1].v_BtD)
-    assert not any(tensor.requires_grad for tensor in trained.flight)
+    torch.testing.assert_close(trained.flights[0].v_BtD, rollout(trained, fresh, 2, at=3)[1][-1].v_BtD)
+    assert not any(tensor.requires_grad for tensor in trained.flights[0])
     assert not torch.equal(thoughts[1].v_BtD, thoughts[3].v_BtD)
 
 
@@ -148,22 +147,22 @@ def test_a_new_board_among_old_ones_thinks_as_if_all_were_new(feedback):
     trained = learner(carry={"age": 3}, loop={"noise": 1.0, "feedback": feedback})
     step(trained, batch(trained))
     half_B = torch.arange(8) % 2
-    flight = trained.flight
-    trained.flight = flight._replace(age_B=half_B, belief_BTS=flight.belief_BTS * half_B[:, None, None])
+    (flight,) = trained.flights
+    trained.flights = [flight._replace(age_B=half_B, belief_BTS=flight.belief_BTS * half_B[:, None, None])]
     step(trained, fresh := batch(trained, seed=1))
     alone_BtD = rollout(trained, fresh, 2, at=1)[1][-1].v_BtD
-    torch.testing.assert_close(trained.flight.v_BtD[half_B == 0], alone_BtD[half_B == 0])
-    assert not torch.isclose(trained.flight.v_BtD[half_B == 1], alone_BtD[half_B == 1]).all(-1).any()
+    torch.testing.assert_close(trained.flights[0].v_BtD[half_B == 0], alone_BtD[half_B == 0])
+    assert not torch.isclose(trained.flights[0].v_BtD[half_B == 1], alone_BtD[half_B == 1]).all(-1).any()
 
 
 def test_every_step_and_seed_has_its_own_starts_and_a_calm_loop_has_none():
     trained = learner(loop={"noise": 1.0})
     tokens_Bt, _ = batch(trained)
-    starts = [noise(trained.reasoner, seed, step, tokens_Bt) for seed in (0, 1) for step in (0, 1, 0)]
+    starts = [noise(trained.reasoners[0], seed, step, tokens_Bt) for seed in (0, 1) for step in (0, 1, 0)]
     assert torch.equal(starts[0], starts[2])
     assert len({start_BtD.sum().item() for start_BtD in starts}) == 4
     assert starts[0].std().item() == pytest.approx(1, abs=0.1)
-    assert noise(learner(loop={}).reasoner, 0, 0, tokens_Bt) is None
+    assert noise(learner(loop={}).reasoners[0], 0, 0, tokens_Bt) is None
 
 
 def test_a_share_of_the_batches_is_burnt_in_for_a_number_of_steps_in_the_range():
@@ -188,7 +187,7 @@ def test_burnt_in_steps_come_before_the_trained_ones_and_get_no_gradient(precisi
     trained.model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         _, thoughts = rollout(trained, boards, 3)
-        replies = [reply_BTS.float() for reply_BTS, _ in trained.reasoner.go_on(boards[0], Thought(*(part.detach() for part in thoughts[-1])), 2)]
+        replies = [reply_BTS.float() for reply_BTS, _ in trained.reasoners[0].go_on(boards[0], Thought(*(part.detach() for part in thoughts[-1])), 2)]
     expected = mean_loss(boards, replies)
     expected.backward()
     torch.testing.assert_close(loss, expected)
@@ -202,7 +201,7 @@ def test_what_burning_in_costs_is_counted(tmp_path):
     run(tmp_path / "burnt", recipe(**BURNING))
     plain, burnt = (read(tmp_path / name / "state.json").card.train_flops for name in ("plain", "burnt"))
     trained = learner()
-    assert burnt - plain == STEPS * 8 * trained.model.flops(trained.reasoner.board, 3, feedback=True)
+    assert burnt - plain == STEPS * 8 * trained.model.flops(trained.reasoners[0].board, 3, feedback=True)
 
 
 @pytest.mark.parametrize("changes", [{}, {"carry": {"age": 5}}])
@@ -213,7 +212,7 @@ def test_a_state_lies_in_parts_of_a_size_that_the_plan_foresees(changes, tmp_pat
     sizes = [path.stat().st_size for path in (tmp_path / "run").glob("state-*")]
     assert len(sizes) == -(-sum(sizes) // 10_000) > 1
     trained = learner(**changes)
-    assert sum(sizes) == pytest.approx(state_bytes(chosen, trained.model.size(), trained.reasoner.board), abs=5000)
+    assert sum(sizes) == pytest.approx(state_bytes(chosen, trained.model.size(), [trained.reasoners[0].board]), abs=5000)
     assert weights(tmp_path / "run")
 
 
@@ -221,7 +220,7 @@ def test_a_state_lies_in_parts_of_a_size_that_the_plan_foresees(changes, tmp_pat
 def test_the_state_of_a_run_in_slices_can_move_between_borrowed_machines(name):
     chosen = load(name, {})
     board = chosen.build_task().board(chosen.view, chosen.reading)
-    assert state_bytes(chosen, chosen.build_model(board).size(), board) <= 7.9 * checkpoint.PART
+    assert state_bytes(chosen, chosen.build_model(board).size(), [board]) <= 7.9 * checkpoint.PART
 
 
 def test_a_stable_rate_falls_in_a_line_at_the_end():

@@ -14,6 +14,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 number = st.floats(allow_nan=False, allow_infinity=False)
 OF = {"str": text, "int": st.integers(), "bool": st.booleans(), "float": number, "dict[str, str]": st.dictionaries(text, text, max_size=3)}
 OF["dict[str, Any]"] = st.dictionaries(text, text | st.lists(st.integers(), max_size=3) | st.none(), max_size=3)
+OF["list[int]"] = st.lists(st.integers(), max_size=3)
 TYPES = {field.name: str(field.type) for field in fields(Row) if field.name != "schema"}
 rows = st.builds(Row, **{name: st.none() | OF[kind.removesuffix(" | None")] if kind.endswith("None") else OF[kind] for name, kind in TYPES.items()})
 BLANKS = {"str": "x", "int": 1, "float": 0.5}

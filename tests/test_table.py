@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bdh_reason.compare.table import HEAD, latest, problem_name, table, write_readme
+from bdh_reason.compare.report import write_readme
+from bdh_reason.compare.table import HEAD, latest, problem_name, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, append
 

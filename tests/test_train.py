@@ -206,12 +206,11 @@ def test_a_mode_of_tracking_that_is_none_is_refused(tmp_path, monkeypatch):
 
 def test_training_learns(tmp_path):
     learnable = recipe(steps=80, optimiser={"lr": 0.02, "warmup": 5}, loop={}, validation={"every": 80, "problems": 40, "depth": 2})
-    chosen = splits(learnable, tmp_path / "data", lambda *_: None)
+    (chosen,) = splits(learnable, tmp_path / "data", lambda *_: None)
     board = learnable.build_task().board("cells", "grid")
-    from bdh_reason.reason.loop import Reasoner
     from bdh_reason.train.flight import tensors
 
-    untrained = Learner(Reasoner(learnable.build_model(board), board, learnable.loop), learnable)
+    untrained = Learner(learnable.reasoners(), learnable)
     batch = tensors(board, chosen.train.take(list(range(len(chosen.train)))))
     before = untrained.loss(batch).item()
     run(tmp_path / "run", learnable)

@@ -43,6 +43,8 @@ class Task(task.Task):
     name = "toy"
     version = "1"
     edges = (20.0, 30.0)
+    horizon = "digits"
+    ladder = (2, 3, 4, 6, 8, 12)
 
     def __init__(self, config: Config) -> None:
         self.config = config

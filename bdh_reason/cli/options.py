@@ -16,13 +16,14 @@ settings = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", he
 as_json = click.option("--json", "json_lines", is_flag=True, help="Print JSON lines.")
 
 
-def depths(depth: str | None) -> tuple[int, ...] | None:
-    if depth is None:
+def numbers(option: str, given: str | None) -> tuple[int, ...] | None:
+    """What an option of several numbers was given, each once, from the smallest; None where it was not given."""
+    if given is None:
         return None
     try:
-        return tuple(sorted({int(number) for number in depth.split(",")}))
+        return tuple(sorted({int(number) for number in given.split(",")}))
     except ValueError as error:
-        raise UserError(f"--depth {depth}", "numbers with commas, e.g. 16,64,256") from error
+        raise UserError(f"{option} {given}", "numbers with commas, e.g. 16,64,256") from error
 
 
 def seconds(time: str | None) -> float | None:

@@ -17,13 +17,13 @@ from bdh_reason.errors import UserError
 @click.option("--write", is_flag=True, help="Write results/README.md from results/rows instead of printing.")
 def show_table(files: tuple[Path, ...], write: bool) -> None:
     """Rows as a table."""
-    from bdh_reason.compare.table import table, write_readme
+    from bdh_reason.compare.report import report, write_readme
     from bdh_reason.evaluate.rows import read
 
     chosen = files or tuple(sorted(Path("results/rows").glob("*.jsonl")))
     if not chosen:
         raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
-    click.echo(write_readme(chosen) if write else table(read(chosen)))
+    click.echo(write_readme(chosen) if write else report(read(chosen)))
 
 
 @click.command()

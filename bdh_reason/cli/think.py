@@ -47,18 +47,19 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set. [default: the model's own]")
 @click.option("--split", default="test", show_default=True, help="Choose on validation, report on test.")
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
+@click.option("--horizon", help="Fresh problems of these horizons instead, e.g. 4,16,64. [default: those of the model's recipe, where it has some]")
 @click.option("--depth", help="Latent steps, one or more numbers, e.g. 16,64. [default: as deep as the model was validated]")
 @click.option("--mode", default="in_place", show_default=True, help="in_place, restarts or greedy.")
 @click.option("--restarts", type=click.IntRange(min=1), help="Runs of mode restarts; the rules pick.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first problems.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first problems; how many at a horizon. [default: all; 1,000]")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--datasets", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where the models' data sets are.")
 @click.option("--rows", type=click.Path(path_type=Path), help="A JSONL file to add the rows to.")
 @options.as_json
 @options.settings
-def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None, datasets: Path, rows: Path | None, **asked: Any) -> None:
+def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None, datasets: Path, rows: Path | None, horizon: str | None, **asked: Any) -> None:
     """Score models on held-out problems, without chain of thought; every reply is verified by the rules."""
-    from bdh_reason.compare.table import table
+    from bdh_reason.compare.report import report
     from bdh_reason.config import words
     from bdh_reason.evaluate.exam import examine
     from bdh_reason.evaluate.rows import append
@@ -66,10 +67,12 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
     json_lines, pairs = asked.pop("json_lines"), asked.pop("pairs")
     if rows:
         append(rows, [])  # a file that cannot be written is told before the work
-    results = examine(task, words(pairs), models, options.depths(depth), options.device(device), datasets, options.progress("evaluating"), **asked)
+    depths, horizons = options.numbers("--depth", depth), options.numbers("--horizon", horizon)
+    show = options.progress("evaluating")
+    results = examine(task, words(pairs), models, depths, options.device(device), datasets, show, horizons=horizons, **asked)
     if any(row.unseen is None and row.arch for row in results):
         click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)
-    click.echo("\n".join(row.line() for row in results) if json_lines else table(results))
+    click.echo("\n".join(row.line() for row in results) if json_lines else report(results))
     if rows:
         append(rows, results)
 

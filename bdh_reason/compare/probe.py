@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bdh_reason.compare.picture import svg
 from bdh_reason.files import replace, writing
 
 Row = dict[str, Any]
@@ -51,21 +51,12 @@ _LINES: dict[str, Callable[[Row], str]] = {"density": _density, "degrees": _degr
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """The rows and the figures of them into a folder, each file whole. Raises UserError where it cannot be written."""
-    files = {f"{name}.svg": _svg(figure) for name, figure in figures(rows).items()}
+    files = {f"{name}.svg": svg(figure) for name, figure in figures(rows).items()}
     files["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             replace(folder / name, content)
-
-
-def _svg(figure: Any) -> bytes:
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "probe", "svg.fonttype": "none"}):  # the same rows give the same file
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:

@@ -25,19 +25,36 @@ class Contender:
     weights: dict[str, Any]
     sha256: str
 
+    def of(self, task: str) -> tuple[Recipe, ...]:
+        """The recipes of those parts of its run that were trained on a task. Raises UserError where there is none."""
+        found = tuple(one for one in self.recipe.each if discover.resolve(one.task.name)[0] == task)
+        if not found:
+            known = sorted({discover.resolve(one.task.name)[0] for one in self.recipe.each})
+            raise UserError(f"{self.name} was trained on {' and '.join(known)}, not on {task}", ", ".join(known))
+        return found
+
+    def like(self, task: Task) -> Recipe:
+        """The recipe of the part with this task's options, or else of the first part that was trained on it; raises as `of` does."""
+        found = self.of(task.name)
+        return next((one for one in found if one.build_task().config == task.config), found[0])
+
+    def horizons(self, task: str) -> list[int] | None:
+        """The horizons of a task that it was trained on; None for a task without."""
+        built = [one.build_task() for one in self.of(task)]
+        return sorted({getattr(one.config, one.horizon) for one in built}) if built[0].horizon else None
+
     def reasoner(self, task: Task, device: str) -> Reasoner:
-        """The model before the board of `task`, in its own view and reading. Raises UserError where the weights do not fit that board."""
-        home = self.recipe.build_task()
-        if task.name != home.name:
-            raise UserError(f"{self.name} was trained on {home.name}, not on {task.name}", home.name)
-        model = self.recipe.build_model(home.board(self.recipe.view, self.recipe.reading))
+        """The model before the board of `task`, in the view and the reading it was trained in. Raises UserError where the weights do not fit that board."""
+        own = self.like(task)
+        home = self.recipe.each[0]
+        model = self.recipe.build_model(home.build_task().board(home.view, home.reading))
         try:
             model.load_state_dict(self.weights)
         except RuntimeError as error:
             raise UserError(f"{self.name}: the weights do not fit its recipe", "a checkpoint as training wrote it") from error
-        board = task.board(self.recipe.view, self.recipe.reading)
+        board = task.board(own.view, own.reading)
         model.check(board)
-        return Reasoner(model.to(device).eval(), board, self.recipe.loop)
+        return Reasoner(model.to(device).eval(), board, own.loop)
 
 
 def checkpoint(reference: str) -> Contender:

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,7 @@ class Exam:
     """What is asked: the task, the problems, which split or file they are, and the hash of where they come from.
 
     island_N int64 [N]: equal for problems that grew from the same roots and may fail together; None where all are independent.
+    excluded: how many problems were left out because somebody who sits it was trained on their family; None where such problems are refused.
     """
 
     task: Task
@@ -45,6 +46,11 @@ class Exam:
     split: str
     data_hash: str
     island_N: np.ndarray | None = None
+    excluded: int | None = None
+
+    def take(self, rows: Any) -> Exam:
+        """The same exam with the problems that `rows` (a slice, an index array or a mask) selects."""
+        return replace(self, problems=self.problems.take(rows), island_N=None if self.island_N is None else self.island_N[rows])
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,13 @@ def sit_model(
             "weights": contender.sha256,
             "params": reasoner.model.size(),
             "state_floats": reasoner.model.state_floats(reasoner.board, depth),
-            "flops_per_problem": rounds[depth] * reasoner.model.flops(reasoner.board, depth, recipe.loop.feedback),
+            "flops_per_problem": rounds[depth] * reasoner.model.flops(reasoner.board, depth, reasoner.loop.feedback),
             "train_flops": contender.card.train_flops,
             "match": recipe.match or None,
             "mode": mode,
             "restarts": restarts,
             "depth": depth,
+            "trained": contender.horizons(exam.task.name),
             "device": device_name(device),
             "dtype": "fp32",
         }
@@ -137,7 +144,9 @@ def sit_guess(name: str, exam: Exam, seed: int = 0) -> Sitting:
     begun = time.perf_counter()
     draw = rng.generator(seed, "guess", name)
     reply_NT = discover.guesses()[name](exam.task, exam.problems.prompt, exam.problems.scored, draw)
-    nothing = dict.fromkeys(("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth", "restarts"))
+    nothing = dict.fromkeys(
+        ("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth", "restarts", "trained")
+    )
     about = {**nothing, "model": name, "params": 0, "mode": "guess", "device": device_name("cpu"), "dtype": "none"}
     return Sitting(about, reply_NT, time.perf_counter() - begun)
 
@@ -146,7 +155,7 @@ def mark(exam: Exam, sitting: Sitting, unseen: bool | None, witness: Witness | N
     """The row over all problems, then one for each slice of difficulty; `unseen` as the row tells it, `witness` where one saw the rollout."""
     task, problems = exam.task, exam.problems
     right_N = task.verify(problems.prompt, sitting.reply_NT)
-    slices = difficulty_slices(problems.difficulty, task.edges).items()
+    slices = difficulty_slices(problems.difficulty, task.edges).items() if task.edges else ()
     parts = ((None, np.ones(len(problems), bool)), *slices)
     return [_row(exam, sitting, unseen, right_N, label, rows_N, witness) for label, rows_N in parts]
 
@@ -163,7 +172,7 @@ def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray,
         config=asdict(exam.task.config),
         split=exam.split,
         difficulty=label,
-        horizon=None,
+        horizon=getattr(exam.task.config, exam.task.horizon) if exam.task.horizon else None,
         n=n,
         unseen=unseen,
         islands=None if island_n is None else len(np.unique(island_n)),
@@ -178,6 +187,7 @@ def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray,
         commit=commit(),
         data_hash=exam.data_hash,
         first_right=witness.upto(sitting.about["depth"], rows_N) if witness else None,
+        excluded=exam.excluded,
     )
 
 

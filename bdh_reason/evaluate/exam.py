@@ -1,30 +1,35 @@
-"""From what the user asks for to exams, contenders and rows: which problems, whose test split, and that no contender has seen their families."""
+"""From what the user asks for to exams, contenders and rows: which problems, whose test split or which horizons, and that nobody has seen them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bdh_reason import discover
-from bdh_reason.data.build import Progress, plan_of, read_file
+from bdh_reason import discover, rng
+from bdh_reason.data.build import Progress, build, plan_of, read_file
 from bdh_reason.data.manifest import Plan
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import independent, open_split
-from bdh_reason.data.splits import SPLITS, check_split
+from bdh_reason.data.splits import SPLITS, check_split, only
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import Contender, checkpoint
 from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
+from bdh_reason.evaluate.seen import exclude_seen, refuse_seen
 from bdh_reason.evaluate.witness import Witness
 from bdh_reason.train.checkpoint import RELEASED
 from bdh_reason.train.problems import dataset, place
 
 TEST = "test.txt"
+LADDER = 1000  # problems at each horizon, where no other number is asked for
+SEED = rng.derive(0, "exam") >> 33  # of the problems that are made for an exam: no run's data come from it
 
 
 def default_model(task: str) -> str:
@@ -50,16 +55,43 @@ def examine(
     mode: str = "in_place",
     restarts: int | None = None,
     limit: int | None = None,
+    horizons: tuple[int, ...] | None = None,
 ) -> list[Row]:
-    """Rows of every contender on the same problems: a split of a data set, a file of puzzles, or the first model's own data.
+    """Rows of every contender on the same problems: a split of a data set, a file of puzzles, fresh problems at each of some horizons, or what the first
+    model's recipe says: its horizons, or else the data of each of its parts.
 
-    Without `depths` each model thinks as deeply as it was validated. Of a split every family counts once, so that its problems are independent.
-    Raises UserError for unknown names, for boards that do not fit the weights, and for problems whose family a contender was trained on.
+    Without `depths` each model thinks as deeply as it was validated. Of a split every family counts once, so that its problems are independent; so it does
+    at a horizon, where the families that a contender was trained on are left out for all.
+    Raises UserError for unknown names, for boards that do not fit the weights, for a horizon out of range, and for other problems whose family a contender
+    was trained on.
     """
     names = models or (default_model(task),)
     contenders = {name: None if name in discover.guesses() else checkpoint(name) for name in names}
-    trained = next((contender for contender in contenders.values() if contender), None)
-    exam = choose(task, options, trained, root, progress, folder, split, puzzles, limit)
+    trained = [contender for contender in contenders.values() if contender]
+    rows: list[Row] = []
+    for exam in _exams(task, options, trained[0] if trained else None, root, progress, folder, split, puzzles, limit, horizons):
+        fair = exam if exam.excluded is None else exclude_seen(trained, exam, root)
+        if len(fair.problems):
+            rows += _sit(fair, contenders, depths, device, root, progress, mode, restarts)
+        else:
+            where = getattr(exam.task.config, exam.task.horizon)
+            print(f"{task} at horizon {where}: all {len(exam.problems)} problems are of families that were trained on", file=sys.stderr)
+    if not rows:
+        raise UserError(f"no problem of {task} that nobody was trained on", "longer horizons, or models trained on fewer problems")
+    return rows
+
+
+def _sit(
+    exam: Exam,
+    contenders: Mapping[str, Contender | None],
+    depths: tuple[int, ...] | None,
+    device: str,
+    root: Path,
+    progress: Progress,
+    mode: str,
+    restarts: int | None,
+) -> list[Row]:
+    """The rows of one exam."""
     rows: list[Row] = []
     asked = len(exam.problems)
     for done, (name, contender) in enumerate(contenders.items()):
@@ -68,7 +100,7 @@ def examine(
             rows += mark(exam, sit_guess(name, exam), None)
             continue
         unseen, witness = refuse_seen(contender, exam, root), Witness(exam.task, exam.problems.prompt)
-        chosen = depths or (contender.recipe.validation.depth,)
+        chosen = depths or (contender.like(exam.task).validation.depth,)
 
         def see(batch: slice, step: int, reply_BT: np.ndarray, before: int = done * asked, last: int = max(chosen), witness: Witness = witness) -> None:
             witness.see(batch, step, reply_BT)
@@ -79,6 +111,42 @@ def examine(
             rows += mark(exam, sitting, unseen, witness if mode == "in_place" else None)
     progress(len(contenders) * asked, len(contenders) * asked)
     return rows
+
+
+def _exams(
+    task: str,
+    options: Mapping[str, Any],
+    trained: Contender | None,
+    root: Path,
+    progress: Progress,
+    folder: Path | None,
+    split: str,
+    puzzles: Path | None,
+    limit: int | None,
+    horizons: tuple[int, ...] | None,
+) -> list[Exam]:
+    """Everything that is asked, in order."""
+    if horizons and (folder or puzzles or split != "test"):
+        raise UserError("--horizon beside --data, --puzzles or --split", "one of them", "problems at a horizon are made for the exam; a data set has its own")
+    own = trained.of(discover.resolve(task)[0]) if trained and not folder and not puzzles else ()
+    if trained and own and not options and split == "test":
+        horizons = horizons or trained.recipe.ladder
+    if horizons:
+        alike = own and task in (own[0].task.name, discover.resolve(own[0].task.name)[0])  # not where a preset of other options is asked for
+        name, known = (own[0].task.name, {**own[0].task.options, **options}) if alike else (task, options)
+        asked = [discover.at_horizon(name, known, horizon) for horizon in horizons]
+        return [_fresh(name, chosen, root, progress, limit or LADDER) for chosen in asked]
+    if len(own) > 1:
+        return [choose(task, options, trained, root, progress, dataset(one, root, progress)[0], split, None, limit) for one in own]
+    return [choose(task, options, trained, root, progress, folder, split, puzzles, limit)]
+
+
+def _fresh(task: str, options: Mapping[str, Any], root: Path, progress: Progress, size: int) -> Exam:
+    """An exam of problems that nobody trains on, every family once; they are kept under `root` for the next who asks."""
+    plan = plan_of(task, options, size, only("test"), SEED)
+    folder = root / f"{plan.task}-exam-{hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:12]}"
+    build(task, options, folder, size, SEED, only("test"), progress=progress)
+    return replace(_open(folder, "test"), excluded=0)
 
 
 def choose(
@@ -102,12 +170,11 @@ def choose(
         own = folder is None and split == "test" and not options
         carried = _carried(task, trained, root, limit) if trained and own else None
         exam = carried or _split(task, options, trained, root, progress, folder, split)
-    islands = None if exam.island_N is None else exam.island_N[:limit]
-    return replace(exam, problems=exam.problems.take(slice(0, limit)), island_N=islands)
+    return exam.take(slice(0, limit))
 
 
 def _file(task: str, options: Mapping[str, Any], trained: Contender | None, puzzles: Path) -> Exam:
-    chosen = discover.build_task(task, {**(trained.recipe.task.options if trained else {}), **options})
+    chosen = discover.build_task(task, {**(trained.of(discover.resolve(task)[0])[0].task.options if trained else {}), **options})
     problems = read_file(chosen, puzzles)
     return Exam(chosen, problems, puzzles.name, hashlib.sha256(puzzles.read_bytes()).hexdigest())
 
@@ -116,15 +183,16 @@ def _carried(name: str, trained: Contender, root: Path, limit: int | None) -> Ex
     """The first test problems of a released model, which lie beside it as TEST, where they are enough and its data set is not built: the same problems
     without the minutes of building it. None where there are none or too few. Raises UserError for a problem whose family does not belong to the test split.
     """
-    path = trained.folder / TEST
-    if limit is None or trained.recipe.data.folder is not None or not path.is_file() or (place(trained.recipe, root) / "manifest.json").is_file():
+    path, recipe = trained.folder / TEST, trained.recipe
+    if limit is None or len(recipe.each) > 1 or recipe.data.folder is not None:
         return None
-    task = trained.recipe.build_task()
+    if not path.is_file() or (place(recipe, root) / "manifest.json").is_file():
+        return None
+    task = recipe.build_task()
     if task.name != discover.resolve(name)[0]:
         return None
     problems = read_file(task, path)
-    data = trained.recipe.data
-    plan = plan_of(trained.recipe.task.name, trained.recipe.task.options, data.size, data.shares, data.seed)
+    plan = plan_of(recipe.task.name, recipe.task.options, recipe.data.size, recipe.data.shares, recipe.data.seed)
     if strangers := int((plan.place(task, problems) != SPLITS.index("test")).sum()):
         raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
     return Exam(task, problems, "test", trained.card.data_hash, islands(plan, "test", np.arange(len(problems)))) if len(problems) >= limit else None
@@ -136,10 +204,15 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
     if folder is None:
         if trained is None:
             raise UserError("a guess and no problems", "--data FOLDER or --puzzles FILE")
-        folder, _ = dataset(trained.recipe, root, progress)
+        folder, _ = dataset(trained.of(discover.resolve(task)[0])[0], root, progress)
+    if (held := read_manifest(folder).plan.task) != discover.resolve(task)[0]:
+        raise UserError(f"{folder} holds problems of task {held!r}", task)
+    return _open(folder, split)
+
+
+def _open(folder: Path, split: str) -> Exam:
+    """A split of a data set, every family once."""
     manifest = read_manifest(folder)
-    if manifest.plan.task != discover.resolve(task)[0]:
-        raise UserError(f"{folder} holds problems of task {manifest.plan.task!r}", task)
     problems = open_split(folder, split)
     rows = independent(problems)
     return Exam(manifest.plan.build_task(), problems.take(rows), split, manifest.hash, islands(manifest.plan, split, rows))
@@ -148,33 +221,3 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
 def islands(plan: Plan, split: str, rows: np.ndarray) -> np.ndarray | None:
     """Which island each of these rows of a split is from, int64 [N]; None where problems do not grow out of each other."""
     return rows // plan.chunk_of(split) if plan.build_task().apart and not plan.source else None
-
-
-def refuse_seen(contender: Contender, exam: Exam, root: Path) -> bool | None:
-    """True if no problem's family was trained on: its train split and, for a test, its validation split; None where that data set is not under `root`.
-
-    A merged model was trained on the data of its parents, and every set counts. Raises UserError naming the families that were.
-    """
-    unseen = [_unseen(contender, data_hash, exam, root) for data_hash in sorted(contender.card.data())]
-    return True if all(unseen) else None
-
-
-def _unseen(contender: Contender, data_hash: str, exam: Exam, root: Path) -> bool | None:
-    """`refuse_seen` for one data set."""
-    if exam.data_hash == data_hash:
-        if exam.split == "train":
-            raise UserError(f"the train split of {contender.name}", "validation or test")
-        return True  # splits of one set share no family
-    for path in root.glob("*/manifest.json"):
-        try:
-            found = read_manifest(path.parent).hash == data_hash
-        except UserError:
-            continue  # a data set that is damaged is no matter here
-        if found:
-            for split in ("train", "validation"):
-                seen_N = np.isin(exam.problems.family, open_split(path.parent, split).family)
-                if seen_N.any():
-                    families = ", ".join(f"{int(family):016x}" for family in exam.problems.family[seen_N][:3])
-                    raise UserError(f"{int(seen_N.sum())} problems are in the {split} split of {contender.name}: {families}", "problems it has not seen")
-            return True
-    return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bdh_reason.bdh import Model
 from bdh_reason.bdh.surgery import concatenate
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import Contender, checkpoint
 from bdh_reason.train.checkpoint import Card, read, write
+from bdh_reason.train.recipe import Recipe
 
 COMMON = ("view", "reading", "loop")  # of the recipes, beside the task; what the models have in common is `surgery.alike`'s to say
 
@@ -20,7 +22,7 @@ def merge(a: str, b: str, out: Path) -> Model:
     """
     parents = checkpoint(a), checkpoint(b)
     joined = concatenate(*map(_model, parents))
-    ours, theirs = ({"task": recipe.task.name, **{key: getattr(recipe, key) for key in COMMON}} for recipe in (parent.recipe for parent in parents))
+    ours, theirs = (_kind(parent.recipe) for parent in parents)
     if differ := [key for key in ours if ours[key] != theirs[key]]:
         given, allowed = (", ".join(f"{key} = {one[key]}" for key in differ) for one in (theirs, ours))
         raise UserError(f"{b} with {given}", f"{allowed}, as in {a}")
@@ -29,6 +31,12 @@ def merge(a: str, b: str, out: Path) -> Model:
         raise UserError(f"{out} exists and holds something else", "a new or an empty folder")
     write(out, "model", card, joined.state_dict())
     return joined
+
+
+def _kind(recipe: Recipe) -> dict[str, Any]:
+    """What two recipes must have in common: of each part where there are several."""
+    kinds = {"task": [one.task.name for one in recipe.each], **{key: [getattr(one, key) for one in recipe.each] for key in COMMON}}
+    return {key: values if len(values) > 1 else values[0] for key, values in kinds.items()}
 
 
 def _model(parent: Contender) -> Model:
@@ -46,7 +54,7 @@ def _card(parents: tuple[Contender, Contender], joined: Model) -> Card:
     recipe["match"] = ""
     recipe["model"]["options"] |= {"n": joined.config.n, "pieces": list(joined.config.pieces)}
     known = [{"name": parent.name, "sha256": parent.sha256, **parent.card.content()} for parent in parents]
-    return Card(recipe, first.step + second.step, first.data_hash, None, first.train_flops + second.train_flops, "", known)
+    return Card(recipe, first.step + second.step, first.data_hash, None, first.train_flops + second.train_flops, "", known, first.others)
 
 
 def _is(out: Path, card: Card) -> bool:

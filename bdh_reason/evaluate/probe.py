@@ -60,9 +60,9 @@ def probe(
         raise UserError("--set without --task", "--set configures the task whose problems are read")
     contender = checkpoint(reference)
     recipe = contender.recipe
-    known = recipe.task.options if task == recipe.task.name else {}
-    chosen = discover.build_task(task, {**known, **options}) if task else recipe.build_task()
-    reasoner, depth = contender.reasoner(chosen, device), depth or recipe.validation.depth
+    known = next((one.task.options for one in recipe.each if one.task.name == task), {})
+    chosen = discover.build_task(task, {**known, **options}) if task else recipe.each[0].build_task()
+    reasoner, depth = contender.reasoner(chosen, device), depth or contender.like(chosen).validation.depth
     inside(reasoner)
     source = source_of.text(reasoner, text, limit) if text else source_of.problems(chosen, limit, seed)
     given = sentences(reasoner, labelled) if labelled else None

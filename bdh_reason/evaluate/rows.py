@@ -11,8 +11,9 @@ from typing import Any
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 3
-ADDED = {1: ("restarts", "first_right", "islands"), 2: ("islands",)}  # what rows of an older schema lack: None there
+SCHEMA = 4
+SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded")}
+ADDED = {old: tuple(name for schema, names in SINCE.items() if schema > old for name in names) for old in range(1, SCHEMA)}  # what older rows lack: None there
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class Row:
     rollout, over all problems · params, state_floats, flops_per_problem (forward, at this depth), train_flops: what the answer cost ·
     restarts: runs from other starting states among which the rules chose, null for one run · first_right: of one rollout the steps until the first
     right reply, `median` and `p90` over all n (null where that many were never right), and how many were `never` right or right and `left` it again ·
-    difficulty, horizon: the slice, None in the row over all · ci_low, ci_high: Wilson 95 %, by island where the problems grew on
-    `islands` and may fail together, null where they are independent · chance: expected exact_match of uniform guessing.
+    difficulty: the slice, None in the row over all · ci_low, ci_high: Wilson 95 %, by island where the problems grew on
+    `islands` and may fail together, null where they are independent · chance: expected exact_match of uniform guessing ·
+    horizon: that of the problems, where their task has one · trained: the horizons the model was trained on · excluded: problems left out of the exam for
+    all who sat it, because one of them was trained on their family, null where such an exam is refused.
     """
 
     created: str
@@ -65,6 +68,8 @@ class Row:
     restarts: int | None = None
     first_right: dict[str, Any] | None = None
     islands: int | None = None
+    trained: list[int] | None = None
+    excluded: int | None = None
     schema: int = SCHEMA
 
     def line(self) -> str:

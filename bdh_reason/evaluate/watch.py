@@ -40,7 +40,7 @@ def play(
     check(gif, ".gif")
     check(html, ".html")
     contender = checkpoint(model or default_model(task))
-    chosen = discover.build_task(task, {**contender.recipe.task.options, **options})
+    chosen = discover.build_task(task, {**contender.of(discover.resolve(task)[0])[0].task.options, **options})
     if gif or html:
         layout(chosen)
     problems = chosen.read(puzzle, "the puzzle")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +15,58 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
 from bdh_reason.task import Problems, Task
 from bdh_reason.train.checkpoint import Card, write
 from bdh_reason.train.flight import Flight, burn_in
 from bdh_reason.train.module import Learner
+from bdh_reason.train.recipe import Recipe
 
 KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
 SAY_EVERY = 30.0  # seconds between two lines of a report that is not watched
 
 
-class Validation(Callback):
-    """exact_match of the averaged weights on the first validation problems, logged as `validation/exact_match` and kept in `latest`."""
+@dataclass(frozen=True)
+class Quiz:
+    """What one part is validated on. Anything with a `name` and a `score`, the higher the better, can be asked in its stead."""
 
-    def __init__(self, task: Task, problems: Problems) -> None:
-        self.task, self.problems = task, problems
+    name: str
+    task: Task
+    problems: Problems
+    depth: int
+
+    def score(self, reasoner: Reasoner) -> float:
+        """exact_match."""
+        reply_NT = in_place(reasoner, self.problems.prompt, self.problems.scored, (self.depth,))[self.depth]
+        return float(self.task.verify(self.problems.prompt, reply_NT).mean())
+
+
+class Validation(Callback):
+    """Scores of the averaged weights, one for each part: kept in `scores`, and their mean in `latest`, which is logged as `validation/exact_match`."""
+
+    def __init__(self, quizzes: Sequence[Quiz]) -> None:
+        self.quizzes = quizzes
+        self.scores: dict[str, float] = {}
         self.latest: float | None = None
         self.at = 0  # the optimiser step of the latest
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
-        plan, problems = learner.recipe.validation, self.problems
-        if learner.done % plan.every and learner.done < learner.recipe.steps:
+        if learner.done % learner.recipe.validation.every and learner.done < learner.recipe.steps:
             return
         with learner.average.within(learner.model):
-            reply_NT = in_place(learner.reasoner, problems.prompt, problems.scored, (plan.depth,))[plan.depth]
-        self.latest, self.at = float(self.task.verify(problems.prompt, reply_NT).mean()), learner.done
+            self.scores = {quiz.name: quiz.score(reasoner) for quiz, reasoner in zip(self.quizzes, learner.reasoners)}
+        self.latest, self.at = sum(self.scores.values()) / len(self.scores), learner.done
         learner.log("validation/exact_match", self.latest)
+        if len(self.scores) > 1:
+            learner.log_dict({f"validation/exact_match/{name}": score for name, score in self.scores.items()})
+
+    def words(self) -> str:
+        """The latest scores for a line of a report."""
+        if self.latest is None:
+            return "–"
+        each = ", ".join(f"{name} {score:.3f}" for name, score in self.scores.items())
+        return f"{self.latest:.3f} ({each})" if len(self.scores) > 1 else f"{self.latest:.3f}"
 
 
 class Keeper(Callback):
@@ -47,22 +75,20 @@ class Keeper(Callback):
     A run that ends before its first validation leaves its averaged weights as `model` all the same.
     """
 
-    def __init__(self, folder: Path, validation: Validation, data_hash: str, best: float | None, wandb_id: str, parents: list[dict[str, Any]]) -> None:
-        self.folder, self.validation, self.data_hash, self.best, self.wandb_id = folder, validation, data_hash, best, wandb_id
+    def __init__(self, folder: Path, validation: Validation, data: list[str], best: float | None, wandb_id: str, parents: list[dict[str, Any]]) -> None:
+        self.folder, self.validation, self.data, self.best, self.wandb_id = folder, validation, data, best, wandb_id
         self.parents = parents
         self.kept_at = time.monotonic()
-        self.flops_per_step, self.burnt_flops = 0.0, 0.0
+        self.burnt_flops = 0.0
 
     def on_fit_start(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
-        recipe = learner.recipe
-        forward = learner.model.flops(learner.reasoner.board, recipe.depth, recipe.loop.feedback)
-        self.flops_per_step = 3.0 * forward * recipe.batch
         self.burnt_flops = sum(self.burnt(learner, step) for step in range(learner.done))
 
     def burnt(self, learner: Learner, step: int) -> float:
         """Forward FLOPs of one optimiser step without a gradient."""
-        recipe, steps = learner.recipe, burn_in(learner.recipe, step)
-        return float(recipe.batch * learner.model.flops(learner.reasoner.board, steps, recipe.loop.feedback)) if steps else 0.0
+        part = int(learner.turns.part_S[step])
+        steps = burn_in(learner.each[part], step)
+        return float(forward_flops(learner.each[part], learner.reasoners[part], steps)) if steps else 0.0
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
         self.burnt_flops += self.burnt(learner, learner.done - 1)
@@ -90,8 +116,17 @@ class Keeper(Callback):
     def card(self, learner: Learner) -> Card:
         """What the next checkpoint says about itself."""
         recipe = learner.recipe.model_dump(mode="json")
-        flops = self.flops_per_step * learner.done + self.burnt_flops + sum(parent["train_flops"] for parent in self.parents)
-        return Card(recipe, learner.done, self.data_hash, self.best, flops, self.wandb_id, self.parents)
+        trained = sum(
+            3.0 * int(done) * forward_flops(one, reasoner, one.depth)
+            for one, reasoner, done in zip(learner.each, learner.reasoners, learner.turns.done_SP[learner.done])
+        )
+        flops = trained + self.burnt_flops + sum(parent["train_flops"] for parent in self.parents)
+        return Card(recipe, learner.done, self.data[0], self.best, flops, self.wandb_id, self.parents, self.data[1:])
+
+
+def forward_flops(recipe: Recipe, reasoner: Reasoner, steps: int) -> int:
+    """FLOPs of so many latent steps forward on a batch of one part."""
+    return recipe.batch * reasoner.model.flops(reasoner.board, steps, recipe.loop.feedback)
 
 
 def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:
@@ -100,8 +135,14 @@ def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:
     average = {f"average.{name}": weight for name, weight in learner.average.weights.items()}
     moments = learner.optimizers().state_dict()["state"]  # type: ignore[union-attr]
     optimiser = {f"optimiser.{index}.{key}": value for index, state in moments.items() for key, value in state.items()}
-    flight = {f"flight.{name}": value for name, value in learner.flight._asdict().items()} if learner.flight else {}
+    flights = [(place, flight) for place, flight in enumerate(learner.flights) if flight]
+    flight = {f"{_flight(place)}{name}": value for place, flight in flights for name, value in flight._asdict().items()}
     return {**weights, **average, **optimiser, **flight}
+
+
+def _flight(part: int) -> str:
+    """How the tensors of a part's flight begin in a state: the only part's as they did before there were several."""
+    return f"flight{part or ''}."
 
 
 def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
@@ -117,8 +158,9 @@ def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[st
             state.setdefault(int(index), {})[moment] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     device = learner.model.token_VD.device
-    flight = {key.removeprefix("flight."): value.to(device) for key, value in tensors.items() if key.startswith("flight.")}
-    learner.flight = Flight(**flight) if flight else None
+    for part in range(len(learner.flights)):
+        flight = {key.removeprefix(_flight(part)): value.to(device) for key, value in tensors.items() if key.startswith(_flight(part))}
+        learner.flights[part] = Flight(**flight) if flight else None
 
 
 class Report(Callback):
@@ -145,9 +187,9 @@ class Report(Callback):
 
     def say(self, learner: Learner, seconds: float) -> None:
         """One line or one stroke of the bar; `seconds` is what an optimiser step takes."""
-        recipe, exact = learner.recipe, "–" if self.validation.latest is None else f"{self.validation.latest:.3f}"
-        seen, speed = int(learner.problems_seen), recipe.batch * recipe.depth / seconds
-        note = f"{seen:,} problems · loss {self.loss:.4f} · validation exact_match {exact} · {speed:,.0f} board-steps/s"
+        recipe, seen = learner.recipe, int(learner.problems_seen)
+        speed = sum(share * one.batch * one.depth for share, one in zip(recipe.shares, learner.each)) / seconds
+        note = f"{seen:,} problems · loss {self.loss:.4f} · validation exact_match {self.validation.words()} · {speed:,.0f} board-steps/s"
         if self.bar:
             self.bar.update(self.row, completed=learner.done, note=note)
         else:

@@ -31,7 +31,8 @@ class Card:
     """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, validation exact_match (None before the first), FLOPs spent.
 
     `parents` are the cards, with names and SHA-256, of the models this one was made of, and FLOPs count theirs: of both where it was merged (its recipe and
-    data_hash are the first one's, its steps the sum of theirs), and of the one whose weights its training started with.
+    data_hash are the first one's, its steps the sum of theirs), and of the one whose weights its training started with. `others`: of a run of several
+    parts the data of all but the first.
     """
 
     recipe: dict[str, Any]
@@ -41,14 +42,15 @@ class Card:
     train_flops: float
     wandb_id: str
     parents: list[dict[str, Any]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     def content(self) -> dict[str, Any]:
-        """The card as its JSON has it: without parents where there are none."""
-        return {key: value for key, value in asdict(self).items() if key != "parents" or value}
+        """The card as its JSON has it: without parents and other data where there are none."""
+        return {key: value for key, value in asdict(self).items() if key not in ("parents", "others") or value}
 
     def data(self) -> set[str]:
         """The hashes of all data sets that this model, its parents and theirs were trained on."""
-        return {self.data_hash}.union(*(_ancestor(parent).data() for parent in self.parents))
+        return {self.data_hash, *self.others}.union(*(_ancestor(parent).data() for parent in self.parents))
 
 
 def _ancestor(about: dict[str, Any]) -> Card:

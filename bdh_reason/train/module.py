@@ -15,6 +15,7 @@ from bdh_reason.reason.loop import Reasoner
 from bdh_reason.train.average import Average
 from bdh_reason.train.flight import Batch, Flight, land, take_off
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.turns import turns
 
 LOOK_EVERY = 50  # optimiser steps between two looks at the loss on an accelerator, which has to wait for each
 
@@ -29,32 +30,46 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 class Learner(lightning.LightningModule):
-    """Trains `reasoner.model`; `done` counts finished optimiser steps over all slices of a run, `flight` is what the last of them handed on."""
+    """Trains the one model of all reasoners, each before the board of a part of the recipe; `done` counts finished optimiser steps over all slices of a
+    run, `flights` is what the last step of each part handed on.
+    """
 
-    def __init__(self, reasoner: Reasoner, recipe: Recipe, done: int = 0) -> None:
+    def __init__(self, reasoners: tuple[Reasoner, ...], recipe: Recipe, done: int = 0) -> None:
         super().__init__()
-        self.model, self.reasoner, self.recipe, self.done = reasoner.model, reasoner, recipe, done
+        self.model, self.reasoners, self.recipe, self.done = reasoners[0].model, reasoners, recipe, done
+        self.each, self.turns = recipe.each, turns(recipe.shares, recipe.steps)
         self.average = Average(self.model, recipe.ema)
-        self.flight: Flight | None = None
-        self.landed: Flight | None = None  # the next flight, before the optimiser step is finished
+        self.flights: list[Flight | None] = [None] * len(reasoners)
+        self.lately: dict[str, Tensor] = {}
+        self.landed: Flight | None = None  # the next flight of the part in hand, before the optimiser step is finished
+
+    @property
+    def part(self) -> int:
+        """Whose turn the step in hand is."""
+        return int(self.turns.part_S[self.done])
 
     @property
     def problems_seen(self) -> Tensor:
         """How many boards were started so far, int64 []; it stays on its device, for to read it is to wait for it."""
-        return self.flight.started if self.flight else torch.tensor(self.done * self.recipe.batch)
+        done_P = self.turns.done_SP[self.done]
+        seen = [flight.started if flight else torch.tensor(done * one.batch) for flight, done, one in zip(self.flights, done_P, self.each)]
+        return torch.stack([started.to(self.model.token_VD.device) for started in seen]).sum()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the scored positions, the mean over the supervised latent steps, of the boards in flight; those of `batch` take free places."""
-        batch = self.flight.take_in(batch) if self.flight else batch
+        """Cross-entropy of the scored positions, the mean over the supervised latent steps, of the boards in flight; those of `batch`, which is one of
+        the part whose turn it is, take free places.
+        """
+        recipe, reasoner, flight = self.each[self.part], self.reasoners[self.part], self.flights[self.part]
+        batch = flight.take_in(batch) if flight else batch
         tokens_Bt, target_BT = batch
         losses = []
         with self._precision():  # its own: weights that autocast casts without a gradient must not be met again with one
-            start = take_off(self.reasoner, self.recipe, self.flight, tokens_Bt, self.done)
+            start = take_off(reasoner, recipe, flight, tokens_Bt, self.done)
         with self._precision():
-            for step, (reply_BTS, thought) in enumerate(self.reasoner.go_on(tokens_Bt, start, self.recipe.depth), 1):  # noqa: B007
-                if step in self.recipe.supervised:
+            for step, (reply_BTS, thought) in enumerate(reasoner.go_on(tokens_Bt, start, recipe.depth), 1):  # noqa: B007
+                if step in recipe.supervised:
                     losses.append(cross_entropy(reply_BTS.float().flatten(0, 1), target_BT.flatten(), ignore_index=-1))
-        self.landed = land(self.flight, batch, thought, reply_BTS, self.recipe.carry.age)
+        self.landed = land(flight, batch, thought, reply_BTS, recipe.carry.age)
         return torch.stack(losses).mean()
 
     def _precision(self) -> torch.autocast:
@@ -64,8 +79,16 @@ class Learner(lightning.LightningModule):
         loss = self.loss(batch)
         if (loss.device.type == "cpu" or self.done % LOOK_EVERY == 0) and not math.isfinite(value := loss.item()):
             raise RunError(f"the loss is {value} at step {self.done + 1}: checkpoints written before it stand; a lower optimiser.lr may help")
-        self.log_dict({"loss": loss.detach(), "problems_seen": self.problems_seen.float()})
+        self.log_dict({**self._told(loss.detach()), "problems_seen": self.problems_seen.float()})
         return loss
+
+    def _told(self, loss: Tensor) -> dict[str, Tensor]:
+        """What is logged of the losses: this step's or, of several parts, a running mean of each, because every n-th step may be one part's alone."""
+        if len(self.each) == 1:
+            return {"loss": loss}
+        name = self.each[self.part].name
+        self.lately[name] = self.lately[name].lerp(loss, 0.05) if name in self.lately else loss
+        return {"loss": torch.stack(list(self.lately.values())).mean(), **{f"loss/{name}": mean for name, mean in self.lately.items()}}
 
     def on_train_batch_start(self, *_: Any) -> None:
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
@@ -76,7 +99,7 @@ class Learner(lightning.LightningModule):
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         super().optimizer_step(*args, **options)
-        self.done, self.flight = self.done + 1, self.landed
+        self.flights[self.part], self.done = self.landed, self.done + 1
         self.average.update(self.model, self.done)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

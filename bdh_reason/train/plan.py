@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
+from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Board
 from bdh_reason.train.checkpoint import PART
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.turns import turns
 
 PEAK = {"H100 SXM": 989.4e12, "H200": 989.5e12}  # dense bf16 FLOP/s by NVIDIA's data sheets
 USED = 0.4  # the share of that peak a training step is assumed to reach
@@ -15,25 +19,24 @@ DEVICES = (1, 2, 4, 8)
 
 def plan(recipe: Recipe) -> str:
     """Parameters, memory, FLOPs and hours for several numbers of GPUs; the model exists on torch's meta device only."""
-    board = recipe.build_task().board(recipe.view, recipe.reading)
     with torch.device("meta"):
-        model = recipe.build_model(board)
-    params = model.size()
-    forward = model.flops(board, recipe.depth, recipe.loop.feedback)
-    burnt = recipe.burn_in.share * model.flops(board, round(sum(recipe.burn_in.steps) / 2), recipe.loop.feedback)
-    total = (3.0 * forward + burnt) * recipe.batch * recipe.steps
-    kept = _activations(recipe, params / (3 * model.config.d), board.tokens)
+        reasoners = recipe.reasoners()
+    each, params, width = recipe.each, reasoners[0].model.size(), reasoners[0].model.config.d
+    steps = turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
+    total = sum(_training(one, reasoner) * count for one, reasoner, count in zip(each, reasoners, steps))
+    batches = [one.batch * _activations(one, params / (3 * width), reasoner.board.tokens) for one, reasoner in zip(each, reasoners)]
     copies = 16 + (4 if recipe.ema else 0)
-    state = state_bytes(recipe, params, board)
+    state = state_bytes(recipe, params, [reasoner.board for reasoner in reasoners])
     lines = [
-        f"{recipe.name}: {recipe.model.name} {recipe.model.options} on {recipe.task.name} {recipe.task.options}, {recipe.view} view, depth {recipe.depth}",
+        *(_about(recipe, one) for one in each),
         f"parameters           {params:,}",
         f"weights and AdamW    {params * copies / 1e9:.1f} GB (fp32 weights, gradients, two moments{', average' if recipe.ema else ''})",
-        f"kept activations     {kept / 1e9:.2f} GB a problem, estimated, without recomputation",
-        "memory of each GPU   " + ", ".join(f"{devices} GPU: {(copies * params + kept * recipe.batch / devices) / 1e9:,.0f} GB" for devices in DEVICES),
+        f"kept activations     {max(batches) / 1e9:.2f} GB a batch, estimated, without recomputation",
+        "memory of each GPU   " + ", ".join(f"{devices} GPU: {(copies * params + max(batches) / devices) / 1e9:,.0f} GB" for devices in DEVICES),
         f"whole state on disk  {state / 1e6:,.1f} MB in {-(-state // PART)} files of at most {PART / 1e6:.0f} MB",
-        f"forward              {forward / 1e9:,.1f} GFLOP a problem ({recipe.depth} latent steps)",
-        f"training             {total:.3g} FLOP ({recipe.steps:,} steps of {recipe.batch} problems, 3 × forward{' and burn-in' if burnt else ''})",
+        *(f"forward              {_forward(one, its, one.depth) / 1e9:,.1f} GFLOP a problem ({one.depth} latent steps)" for one, its in zip(each, reasoners)),
+        *(f"steps                {count:,} of {one.batch} problems ({one.name})" for one, count in zip(each, steps)),
+        f"training             {total:.3g} FLOP (3 × forward{' and burn-in' if any(one.burn_in.share for one in each) else ''})",
     ]
     for name, peak in PEAK.items():
         hours = ", ".join(f"{devices} GPU: {total / (peak * USED * devices) / 3600:,.1f} h" for devices in DEVICES)
@@ -41,10 +44,27 @@ def plan(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def state_bytes(recipe: Recipe, params: int, board: Board) -> int:
-    """What a run keeps to go on exactly: weights, two moments, average, and the boards in flight. Names and counters (some kB) come on top."""
-    board_bytes = board.tokens * (8 + 4 * recipe.model_options().d) + board.positions * (8 + 4 * len(board.symbols)) + 8
-    return 4 * params * (4 if recipe.ema else 3) + (recipe.batch * board_bytes if recipe.carry.age > 1 else 0)
+def _about(recipe: Recipe, one: Recipe) -> str:
+    return f"{recipe.name}: {one.model.name} {one.model.options} on {one.task.name} {one.task.options}, {one.view} view, depth {one.depth}"
+
+
+def _forward(recipe: Recipe, reasoner: Reasoner, steps: int) -> int:
+    """FLOPs of so many latent steps on one problem of a part."""
+    return reasoner.model.flops(reasoner.board, steps, recipe.loop.feedback)
+
+
+def _training(recipe: Recipe, reasoner: Reasoner) -> float:
+    """FLOPs of one optimiser step of a part; those of burning in are what is expected of them."""
+    burnt = recipe.burn_in.share * _forward(recipe, reasoner, round(sum(recipe.burn_in.steps) / 2))
+    return (3.0 * _forward(recipe, reasoner, recipe.depth) + burnt) * recipe.batch
+
+
+def state_bytes(recipe: Recipe, params: int, boards: Sequence[Board]) -> int:
+    """What a run keeps to go on exactly: weights, two moments, average, and every part's boards in flight. Names and counters (some kB) come on top."""
+    width = recipe.model_options().d
+    size = [board.tokens * (8 + 4 * width) + board.positions * (8 + 4 * len(board.symbols)) + 8 for board in boards]
+    flights = sum(one.batch * board_bytes for one, board_bytes in zip(recipe.each, size) if one.carry.age > 1)
+    return 4 * params * (4 if recipe.ema else 3) + flights
 
 
 def _activations(recipe: Recipe, widest: float, tokens: int) -> float:

@@ -1,14 +1,20 @@
-"""The data set of a recipe: found under the root by what it contains, and built there when it is missing."""
+"""The data sets of a recipe's parts: found under the root by what they contain, and built there when they are missing."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import torch
+
+from bdh_reason import discover
 from bdh_reason.data.audit import leaks
+from bdh_reason.data.batches import Batches
 from bdh_reason.data.build import Progress, build
 from bdh_reason.data.manifest import read
 from bdh_reason.data.read import open_split
@@ -17,9 +23,16 @@ from bdh_reason.task import Problems
 from bdh_reason.train.recipe import Recipe
 
 
+class Source(Protocol):
+    """What a part's batches are drawn from."""
+
+    def at(self, step: int) -> Problems:
+        """The batch of the part's own step, counted from 0: a function of the step and of what the source was made with."""
+
+
 @dataclass(frozen=True)
 class Splits:
-    """The problems a run may see, and the hash of the data set they come from. The test split is none of them."""
+    """The problems a part of a run may see, and the hash of the data set they come from. The test split is none of them."""
 
     train: Problems
     validation: Problems
@@ -27,7 +40,7 @@ class Splits:
 
 
 def place(recipe: Recipe, root: Path) -> Path:
-    """Where the recipe's data set is, or would be built."""
+    """Where the data set of a recipe of one part is, or would be built."""
     if recipe.data.folder is not None:
         return root / recipe.data.folder
     plan = f"{recipe.task.model_dump_json()} {recipe.data.model_dump_json(exclude_none=True)}"
@@ -35,7 +48,7 @@ def place(recipe: Recipe, root: Path) -> Path:
 
 
 def dataset(recipe: Recipe, root: Path, progress: Progress) -> tuple[Path, str]:
-    """The folder and the hash of the recipe's data set. Raises UserError for a set that is not there or is of another task."""
+    """The folder and the hash of the data set of a recipe of one part. Raises UserError for a set that is not there or is of another task."""
     folder, data = place(recipe, root), recipe.data
     if data.folder is not None:
         return _existing(recipe, folder)
@@ -55,12 +68,27 @@ def _existing(recipe: Recipe, folder: Path) -> tuple[Path, str]:
     return folder, manifest.hash
 
 
-def splits(recipe: Recipe, root: Path, progress: Progress) -> Splits:
-    """Train and validation problems of a recipe. Raises UserError where families leak between splits."""
-    folder, data_hash = dataset(recipe, root, progress)
-    if found := leaks(folder):
-        raise UserError(f"the data set leaks: {found[0]}", "splits that share no family", f"remove {folder} and build it again")
-    train = open_split(folder, "train")
-    if recipe.data.folder is not None:
-        train = train.take(slice(recipe.data.size))
-    return Splits(train, open_split(folder, "validation"), data_hash)
+def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits, ...]:
+    """Train and validation problems of every part. Raises UserError where the model cannot read a part, before anything is built, and where families leak
+    between splits, of one part or of two that have a task and a size of board in common.
+    """
+    with torch.device("meta"):
+        recipe.reasoners()
+    alike: dict[tuple[str, int], set[Path]] = defaultdict(set)
+    found = []
+    for one in recipe.each:
+        folder, data_hash = dataset(one, root, progress)
+        train = open_split(folder, "train")
+        if one.data.folder is not None:
+            train = train.take(slice(one.data.size))
+        alike[discover.resolve(one.task.name)[0], train.prompt.shape[1]].add(folder)
+        found.append(Splits(train, open_split(folder, "validation"), data_hash))
+    for folders in alike.values():
+        if leak := leaks(*sorted(folders)):
+            raise UserError(f"the data set leaks: {leak[0]}", "splits that share no family", "parts with equal data.shares, and data built anew")
+    return tuple(found)
+
+
+def source(recipe: Recipe, splits: Splits, steps: int) -> Source:
+    """What the `steps` batches of a recipe of one part are drawn from."""
+    return Batches(splits.train, recipe.build_task(), recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=steps)

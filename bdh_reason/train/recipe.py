@@ -3,112 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bdh_reason import discover
 from bdh_reason.config import configure, read_yaml
 from bdh_reason.errors import UserError, unknown
-from bdh_reason.reason.loop import Loop
+from bdh_reason.model import Model
+from bdh_reason.reason.loop import Loop, Reasoner
 from bdh_reason.task import Board, Reading, Task, View
 from bdh_reason.train.initial import initial
+from bdh_reason.train.sections import (
+    BurnIn,
+    Carry,
+    Choice,
+    Data,
+    Decay,
+    Horizons,
+    Mix,
+    Optimiser,
+    Part,
+    Positive,
+    Section,
+    Supervision,
+    Thinking,
+    Validation,
+)
 
 FOLDER = Path(__file__).parent / "recipes"
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """Frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Choice(Section):
-    """Something found by name, with its own options: `{name: bdh, options: {d: 32}}`; the options are checked by its `Config`."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-
-class Data(Section):
-    """The problems to generate: `size` in all, split by family into train, validation and test by `shares`.
-
-    With a `folder` they are a data set that is there, e.g. an imported one, under the root of data sets: its first `size` training problems.
-    """
-
-    folder: str | None = None
-    size: Positive
-    seed: int = 0
-    shares: tuple[Share, Share, Share] = (0.9, 0.05, 0.05)
-
-
-class Optimiser(Section):
-    """AdamW: linear warm-up to `lr`, then down to `final` of it; weight decay on matrices only; gradients clipped to norm `clip`.
-
-    decay "cosine": over the whole run. "wsd" (warm-up, stable, decay): in a line over the last `cooldown` of the steps, so that a run whose cool-down
-    has not begun goes on under a larger or smaller `steps` as if that had been planned.
-    """
-
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-3
-    decay: Literal["cosine", "wsd"] = "cosine"
-    cooldown: Share = 0.2
-    final: Share = 0.05
-    warmup: Annotated[int, Field(ge=0)] = 100
-    betas: tuple[Decay, Decay] = (0.9, 0.95)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.1
-    clip: Annotated[float, Field(gt=0)] = 1.0
-
-
-class Carry(Section):
-    """How many optimiser steps a board may stay in flight, each going on from its last thought; it leaves earlier once its reply is the target."""
-
-    age: Positive = 1
-
-
-class BurnIn(Section):
-    """`share` of the batches think for a number of steps from `steps[0]` to `steps[1]` without a gradient before the trained ones."""
-
-    share: Share = 0.0
-    steps: tuple[Positive, Positive] = (32, 512)
-
-
-class Mix(Section):
-    """How much of a batch comes from each slice of difficulty (up to the task's first edge, the second, …, above the last); need not add up to 1.
-
-    The weights go in a straight line from `start` at the first step to `end` at the last, where there is one. Without a start: the data as they are.
-    """
-
-    start: tuple[Weight, ...] = ()
-    end: tuple[Weight, ...] = ()
-
-    def shares(self) -> np.ndarray | None:
-        """The shares at the first and at the last step, float [2, slices], or None where the data are taken as they are."""
-        return np.array([np.array(weights) / sum(weights) for weights in (self.start, self.end or self.start)]) if self.start else None
-
-
-class Validation(Section):
-    """Every `every` optimiser steps: exact_match on the first `problems` of the validation split at `depth`, with the averaged weights."""
-
-    every: Positive = 200
-    problems: Positive = 256
-    depth: Positive = 16
-
-
-def _loop(given: Any) -> Loop:
-    if not isinstance(given, Loop | dict):
-        raise UserError(f"loop = {given!r}", "a mapping, e.g. {noise: 0.5}")
-    return given if isinstance(given, Loop) else configure(Loop, given, "loop")
 
 
 class Recipe(Section):
     """One training run. `depth` latent steps are trained through; `ema` averages the weights; `match` says what this run has in common with
     the one it is compared to; `start` is the checkpoint whose weights it begins with, instead of fresh ones. `loss`: on the last step, or on every
-    `loss_stride`-th counted back from it down to `loss_from` (1 is the first).
+    `loss_stride`-th counted back from it down to `loss_from` (1 is the first). `parts` share the steps of one run and its one set of weights, and each
+    is a recipe again (`each`); `horizons` are parts of one task.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -117,9 +47,9 @@ class Recipe(Section):
     data: Data
     view: View = "candidates"
     reading: Reading = "grid"
-    loop: Annotated[Loop, BeforeValidator(_loop)] = Loop()
+    loop: Thinking = Loop()
     depth: Positive = 8
-    loss: Literal["every", "last"] = "every"
+    loss: Supervision = "every"
     loss_from: Positive = 1
     loss_stride: Positive = 1
     carry: Carry = Carry()
@@ -134,10 +64,22 @@ class Recipe(Section):
     start: str | None = None
     match: Literal["", "params", "flops", "state"] = ""
     validation: Validation = Validation()
+    parts: tuple[Part, ...] = ()
+    horizons: Horizons | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         """What no field can say alone. Raises UserError."""
+        if self.parts and self.horizons:
+            raise UserError("parts and horizons in one recipe", "one of them")
+        if abs(sum(self.shares) - 1) > 1e-9:
+            raise UserError(f"parts with shares of {', '.join(f'{share:g}' for share in self.shares)}", f"shares that add up to 1, not to {sum(self.shares):g}")
+        for one in self.each:
+            one._agrees()
+        return self
+
+    def _agrees(self) -> None:
+        """`_fits_together` of one part."""
         slices = len(discover.task_module(self.task.name).Task.edges) + 1
         if self.loss_from > self.depth:
             raise UserError(f"loss_from = {self.loss_from} of {self.depth} latent steps", f"1 to {self.depth}")
@@ -148,7 +90,41 @@ class Recipe(Section):
                 raise UserError(f"mix of {weights}", f"{slices} weights, one for each slice of difficulty of {self.task.name}, not all 0")
         if self.mix.end and not self.mix.start:
             raise UserError("mix.end without mix.start", "both, or none")
-        return self
+
+    @property
+    def each(self) -> tuple[Recipe, ...]:
+        """A recipe of its own for every part of the run, named by its task, horizon and, where these are not enough, place; a plain one is its own part."""
+        parts = [self.of(part) for part in self._parts()]
+        names = [part.name for part in parts]
+        return tuple(
+            part if names.count(part.name) == 1 else part.model_copy(update={"name": f"{part.name}-part{place}"}) for place, part in enumerate(parts, 1)
+        ) or (self,)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the optimiser steps that each part has."""
+        return tuple(part.share for part in self._parts()) or (1.0,)
+
+    def _parts(self) -> tuple[Part, ...]:
+        """The parts, those of the horizons too; none in a plain recipe."""
+        task, trained = self.task, self.horizons.train if self.horizons else ()
+        options = [discover.at_horizon(task.name, task.options, horizon) for horizon in trained]
+        return self.parts or tuple(Part(share=1 / len(trained), task=Choice(name=task.name, options=chosen)) for chosen in options)
+
+    @property
+    def ladder(self) -> tuple[int, ...]:
+        """The horizons that its exam asks; none where the recipe speaks of none."""
+        return (self.horizons.exam or discover.task_module(self.task.name).Task.ladder) if self.horizons else ()
+
+    def of(self, part: Part) -> Recipe:
+        """The recipe of one part: its own words laid over this one's."""
+        own = part.own()
+        if part.validation:
+            own["validation"] = self.validation.model_copy(update=part.validation.model_dump())
+        task = own.get("task", self.task)
+        horizon = task.options.get(discover.task_module(task.name).Task.horizon)
+        name = task.name if horizon is None else f"{task.name}-{horizon}"
+        return self.model_copy(update={**own, "name": name, "parts": (), "horizons": None})
 
     @property
     def supervised(self) -> range:
@@ -164,9 +140,18 @@ class Recipe(Section):
         config = discover.model_module(self.model.name).Config
         return configure(config, self.model.options, f"the options of model {self.model.name}")
 
-    def build_model(self, board: Board) -> Any:
-        """The model with fresh weights that depend on `seed` alone."""
-        return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed, self.loop.feedback)
+    def build_model(self, board: Board) -> Model:
+        """The model with fresh weights that depend on `seed` alone; it has what any part's loop needs."""
+        feedback = any(one.loop.feedback for one in self.each)
+        return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed, feedback)
+
+    def reasoners(self) -> tuple[Reasoner, ...]:
+        """One fresh model before the board of every part. Raises UserError for a board that a task does not have or that the model cannot read."""
+        boards = [one.build_task().board(one.view, one.reading) for one in self.each]
+        model = self.build_model(boards[0])
+        for board in boards[1:]:
+            model.check(board)
+        return tuple(Reasoner(model, board, one.loop) for board, one in zip(boards, self.each))
 
 
 def recipe_names() -> list[str]:
@@ -197,7 +182,10 @@ def parse(given: dict[str, Any], where: str) -> Recipe:
         recipe = Recipe.model_validate_json(_json(given))
     except ValidationError as error:
         raise _explain(error, where) from error
-    recipe.build_task()
+    for one in recipe.each:
+        one.build_task()
+    for horizon in recipe.ladder:
+        discover.build_task(recipe.task.name, discover.at_horizon(recipe.task.name, recipe.task.options, horizon))
     recipe.model_options()
     return recipe
 
@@ -226,8 +214,14 @@ def _explain(error: ValidationError, where: str) -> UserError:
     if problem["type"] == "extra_forbidden":
         section: Any = Recipe
         for part in path[:-1]:
-            section = section.model_fields[part].annotation
+            section = section if part.isdigit() else _inside(section.model_fields[part].annotation)
         return unknown("key", ".".join(path), {".".join([*path[:-1], name]) for name in section.model_fields}, where)
     if problem["type"] == "missing":
         return UserError(f"no {'.'.join(path)} in {where}", "a recipe that names its task and its model")
     return UserError(f"{'.'.join(path)} = {problem['input']!r} in {where}", remedy=problem["msg"])
+
+
+def _inside(annotation: Any) -> Any:
+    """The section that an annotation is of, e.g. Part in tuple[Part, ...]."""
+    kinds = get_args(annotation)
+    return _inside(kinds[0]) if kinds else annotation

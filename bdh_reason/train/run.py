@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,17 +20,14 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 
-from bdh_reason.data.batches import Batches
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import writing
-from bdh_reason.reason.loop import Reasoner
-from bdh_reason.task import Task
 from bdh_reason.train.average import Average
-from bdh_reason.train.callbacks import Keeper, Report, Validation, restore
+from bdh_reason.train.callbacks import Keeper, Quiz, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.module import Learner, learning_rate
-from bdh_reason.train.problems import Splits
+from bdh_reason.train.problems import Source, Splits, source
 from bdh_reason.train.recipe import Recipe, parse
 from bdh_reason.train.tracking import wandb_logger
 
@@ -45,34 +42,36 @@ class Outcome:
 
 
 class Stream(IterableDataset[Batch]):
-    """The batches of steps done … steps − 1, a pure function of the recipe's seed, each made while the one before is in use."""
+    """The batches of steps done … steps − 1, each from the source of the part whose turn it is and made while the one before is in use."""
 
-    def __init__(self, batches: Batches, learner: Learner) -> None:
-        self.batches, self.learner = batches, learner
+    def __init__(self, sources: Sequence[Source], learner: Learner) -> None:
+        self.sources, self.learner = sources, learner
 
     def __iter__(self) -> Iterator[Batch]:
         with ThreadPoolExecutor(1) as worker:
             coming = worker.submit(self._batch, self.learner.done)
-            for step in range(self.learner.done + 1, self.learner.recipe.steps + 1):
+            for step in range(self.learner.done + 1, self.learner.recipe.steps):
                 ready, coming = coming.result(), worker.submit(self._batch, step)
                 yield ready
+            yield coming.result()
 
     def _batch(self, step: int) -> Batch:
-        return tensors(self.learner.reasoner.board, self.batches.at(step))
+        turns = self.learner.turns
+        part = int(turns.part_S[step])
+        return tensors(self.learner.reasoners[part].board, self.sources[part].at(int(turns.done_SP[step, part])))
 
 
-def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
-    """Trains until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
+def train(recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
+    """Trains on the splits of every part until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
 
     Raises UserError for a state of another recipe or of other data, RunError for a loss that is no number.
     """
-    task = recipe.build_task()
-    board = task.board(recipe.view, recipe.reading)
+    learner = Learner(recipe.reasoners(), recipe)
+    sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for old in () if resume else (path for kind in ("model", "state") for path in (*folder.glob(f"{kind}-*.safetensors*"), folder / f"{kind}.json")):
             old.unlink(missing_ok=True)
-    learner = Learner(Reasoner(recipe.build_model(board), board, recipe.loop), recipe)
     state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
     card, kept = state or (None, {})
     learner.done = card.step if card else 0
@@ -82,11 +81,10 @@ def train(recipe: Recipe, splits: Splits, folder: Path, device: str, resume: boo
     if learner.done:
         print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
     parents = card.parents if card else _begin(learner, recipe)
-    trainer, keeper = _trainer(recipe, task, splits, folder, device, card, parents, max_seconds)
+    trainer, keeper = _trainer(recipe, splits, folder, device, card, parents, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
-    batches = Batches(splits.train, task, recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=recipe.steps)
-    stream = DataLoader(Stream(batches, learner), batch_size=None, pin_memory=device.startswith("cuda"))
+    stream = DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda"))
     try:
         with _gently(trainer):
             trainer.fit(learner, stream)
@@ -128,14 +126,16 @@ def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
     return configure
 
 
-def _state(recipe: Recipe, splits: Splits, folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
+def _state(recipe: Recipe, splits: Sequence[Splits], folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
     card, kept, _ = read(folder / "state.json")
     if not _goes_on(begun := parse(card.recipe, str(folder / "state.json")), recipe, card.step):
         mine, theirs = recipe.model_dump(mode="json"), begun.model_dump(mode="json")
         differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
         raise UserError(f"{folder} holds a run of another recipe ({'; '.join(differing)})", "the same recipe", "choose another --out, or --resume never")
-    if card.data_hash != splits.data_hash:
-        raise UserError(f"{folder} was trained on other data ({card.data_hash[:12]}, not {splits.data_hash[:12]})", "the same data", "choose another --out")
+    there, here = [card.data_hash, *card.others], [its.data_hash for its in splits]
+    if there != here:
+        known, given = next((one[:12], other[:12]) for one, other in zip(there, here) if one != other)
+        raise UserError(f"{folder} was trained on other data ({known}, not {given})", "the same data", "choose another --out")
     return card, kept
 
 
@@ -154,20 +154,26 @@ def _begin(learner: Learner, recipe: Recipe) -> list[dict[str, Any]]:
 
 def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
     """Whether the steps done so far are what `recipe` would have done: the same recipe, or one that only ends sooner or later and begins as this one did."""
-    ends = {"steps": recipe.steps} if not recipe.mix.end and recipe.steps >= done else {}
+    ends = {"steps": recipe.steps} if not any(one.mix.end for one in recipe.each) and recipe.steps >= done else {}
     return begun.model_copy(update=ends) == recipe and all(learning_rate(begun, step) == learning_rate(recipe, step) for step in range(done))
 
 
+def quiz(recipe: Recipe, splits: Splits) -> Quiz:
+    """The validation of a recipe of one part."""
+    asked = recipe.validation
+    return Quiz(recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
+
+
 def _trainer(
-    recipe: Recipe, task: Task, splits: Splits, folder: Path, device: str, card: Card | None, parents: list[dict[str, Any]], max_seconds: float | None
+    recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, card: Card | None, parents: list[dict[str, Any]], max_seconds: float | None
 ) -> tuple[lightning.Trainer, Keeper]:
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are made faster than workers could send them
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
     logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
-    validation = Validation(task, splits.validation.take(slice(0, recipe.validation.problems)))
-    keeper = Keeper(folder, validation, splits.data_hash, card.validation if card else None, logger.version if logger else "", parents)
+    validation = Validation([quiz(one, its) for one, its in zip(recipe.each, splits)])
+    keeper = Keeper(folder, validation, [its.data_hash for its in splits], card.validation if card else None, logger.version if logger else "", parents)
     callbacks = [validation, keeper, Report(validation)]
     if max_seconds is not None:
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))

@@ -1,0 +1,175 @@
+"""Curves: exact_match against the horizon of the problems, a line for each model, with intervals over its seeds. From rows alone.
+
+Axes: R runs (seeds), H horizons from the shortest to the longest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bdh_reason.compare.stats import Estimate, area, estimate, longest_good, resampled
+from bdh_reason.compare.table import problem_name
+from bdh_reason.evaluate.rows import Row
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe and Ito: apart for every eye
+MARKERS = "osD^vPX*"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One model, or the same recipe in several seeds, at the horizons that all of these were asked.
+
+    trained: the horizons it was trained on, none where that is not known · exact: exact_match at each horizon, the mean over the seeds · h90: the longest
+    horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right.
+    """
+
+    problems: str
+    model: str
+    params: int
+    depth: int | None
+    mode: str
+    seeds: tuple[int | None, ...]
+    trained: tuple[int, ...]
+    horizons: tuple[int, ...]
+    exact: tuple[Estimate, ...]
+    chance: tuple[float, ...]
+    h90: Estimate
+    area: Estimate
+
+
+def curves(rows: Sequence[Row]) -> list[Curve]:
+    """The curves of all rows that have a horizon, by problems and model. Runs of one recipe are one curve unless two of them have the same seed: then
+    they differ in something that rows do not tell, and each model is a curve of its own.
+    """
+    whole = [row for row in rows if row.horizon is not None and row.difficulty is None]
+    option = _horizon_options(whole)
+    alike: dict[tuple[Any, ...], dict[tuple[str, int | None], dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in sorted(whole, key=lambda row: row.created):  # of two that answer the same question the newer stays
+        rest = replace(row, config={name: value for name, value in row.config.items() if name != option[row.task]})
+        about = (f"{problem_name(rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
+        alike[about][row.model, row.seed][row.horizon or 0] = row
+    found = []
+    for (problems, name, *_), runs in alike.items():
+        if len({seed for _, seed in runs}) == len(runs) and set.intersection(*map(set, runs.values())):
+            found.append(_curve(problems, name, list(runs.values())))
+        else:
+            models = sorted({model for model, _ in runs})
+            found += [_curve(problems, model, [its for (its_model, _), its in runs.items() if its_model == model]) for model in models]
+    return sorted(found, key=lambda curve: (curve.problems, curve.model, curve.params, curve.mode, curve.depth or 0))
+
+
+def _horizon_options(rows: Sequence[Row]) -> dict[str, str]:
+    """For each task the option that is its horizon: the one that has its value in every row."""
+    of = {task: [row for row in rows if row.task == task] for task in {row.task for row in rows}}
+    return {task: next((name for name in its[0].config if all(row.config.get(name) == row.horizon for row in its)), "") for task, its in of.items()}
+
+
+def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
+    """The curve of some runs, each a row by horizon."""
+    horizons = sorted(set.intersection(*map(set, runs)))
+    rows_RH = [[its[horizon] for horizon in horizons] for its in sorted(runs, key=lambda its: next(iter(its.values())).seed or 0)]
+    exact_RH = np.array([[row.exact_match for row in rows_H] for rows_H in rows_RH])
+    n_RH = np.array([[row.islands or row.n for row in rows_H] for rows_H in rows_RH])  # problems of one island count as one
+    mean_1H, drawn_WH, horizons_H = exact_RH.mean(0, keepdims=True), resampled(exact_RH, n_RH), np.array(horizons)
+    points = [estimate(float(value), drawn_W) for value, drawn_W in zip(mean_1H[0], drawn_WH.T)]
+    if len(runs) == 1:
+        points = [Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows_RH[0]]
+    first = rows_RH[0][0]
+    return Curve(
+        problems,
+        model,
+        first.params or 0,
+        first.depth,
+        f"{first.mode} {first.restarts}" if first.restarts else first.mode,
+        tuple(rows_H[0].seed for rows_H in rows_RH),
+        tuple(sorted({horizon for rows_H in rows_RH for row in rows_H for horizon in row.trained or ()})),
+        tuple(horizons),
+        tuple(points),
+        tuple(float(np.mean([rows_H[place].chance for rows_H in rows_RH])) for place in range(len(horizons))),
+        estimate(float(longest_good(horizons_H, mean_1H)[0]), longest_good(horizons_H, drawn_WH)),
+        estimate(float(area(horizons_H, mean_1H)[0]), area(horizons_H, drawn_WH)),
+    )
+
+
+def tables(found: Sequence[Curve]) -> str:
+    """A Markdown table for each kind of problems, a line a curve and a column a horizon, and what uniform guessing gets."""
+    return "\n\n".join(f"### {problems}\n\n{_table(its)}" for problems, its in _by_problems(found).items())
+
+
+def _by_problems(found: Iterable[Curve]) -> dict[str, list[Curve]]:
+    of: dict[str, list[Curve]] = defaultdict(list)
+    for curve in found:
+        of[curve.problems].append(curve)
+    return of
+
+
+def _table(found: Sequence[Curve]) -> str:
+    horizons = sorted({horizon for curve in found for horizon in curve.horizons})
+    head = ("model", "params", "mode", "depth", "seeds", "trained on", "H90", "area", *(str(horizon) for horizon in horizons))
+    lines = [head, ("---", *["--:"] * (len(head) - 1))]
+    for curve in found:
+        seeds = "–" if curve.seeds == (None,) else ", ".join(map(str, curve.seeds))
+        trained = "–" if not curve.trained else f"{curve.trained[0]}–{curve.trained[-1]}" if len(curve.trained) > 1 else str(curve.trained[0])
+        exact = dict(zip(curve.horizons, curve.exact))
+        cells = (_cell(exact[horizon], "{:.3f}") if horizon in exact else "" for horizon in horizons)
+        about = (curve.model, f"{curve.params:,}", curve.mode, "–" if curve.depth is None else str(curve.depth), seeds, trained)
+        lines.append((*about, _cell(curve.h90, "{:.0f}"), _cell(curve.area, "{:.3f}"), *cells))
+    chance = {horizon: value for curve in found for horizon, value in zip(curve.horizons, curve.chance)}
+    lines.append(("*uniform guessing*", *[""] * 7, *(f"{chance[horizon]:.1g}" for horizon in horizons)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(estimate: Estimate, form: str) -> str:
+    value, low, high = (form.format(number) for number in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def figure(found: Sequence[Curve]) -> Any:
+    """A panel for each kind of problems: exact_match over the horizon with its interval, grey where models were trained, a line at 0.9, dotted chance."""
+    from matplotlib.figure import Figure
+
+    panels = _by_problems(found)
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    sheet = Figure(figsize=(4.6 * across, 3.2 * down + 0.7), layout="constrained")
+    names = list(dict.fromkeys(_label(curve) for curve in sorted(found, key=_label)))
+    look = {name: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]) for place, name in enumerate(names)}
+    for place, (problems, its) in enumerate(panels.items(), 1):
+        axis = sheet.add_subplot(down, across, place)
+        _panel(axis, its, look)
+        axis.set_title(problems, fontsize=9)
+    handles = {label: line for axis in sheet.axes for line, label in zip(*axis.get_legend_handles_labels())}
+    sheet.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)), fontsize=7, frameon=False)
+    return sheet
+
+
+def _label(curve: Curve) -> str:
+    return curve.model if curve.depth is None else f"{curve.model}, depth {curve.depth}"
+
+
+def _panel(axis: Any, found: Sequence[Curve], look: dict[str, tuple[str, str]]) -> None:
+    trained = [horizon for curve in found for horizon in curve.trained]
+    if trained:
+        axis.axvspan(min(trained) / 1.1, max(trained) * 1.1, color="0.92", zorder=0)
+    axis.axhline(0.9, color="0.6", linewidth=0.6, linestyle="--")
+    for curve in found:
+        colour, marker = look[_label(curve)]
+        value, low, high = zip(*curve.exact)
+        axis.plot(curve.horizons, value, color=colour, marker=marker, markersize=3, linewidth=1.2, label=_label(curve))
+        axis.fill_between(curve.horizons, low, high, color=colour, alpha=0.18, linewidth=0)
+    chance = sorted({horizon: value for curve in found for horizon, value in zip(curve.horizons, curve.chance)}.items())
+    axis.plot(*zip(*chance), color="0.4", linewidth=0.8, linestyle=":")
+    horizons = sorted({horizon for curve in found for horizon in curve.horizons})
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(horizons, [str(horizon) for horizon in horizons], fontsize=6)
+    axis.minorticks_off()
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xlabel("horizon", fontsize=8)
+    axis.set_ylabel("exact_match", fontsize=8)
+    axis.tick_params(axis="y", labelsize=7)
+    axis.grid(alpha=0.25, linewidth=0.4)

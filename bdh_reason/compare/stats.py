@@ -1,0 +1,56 @@
+"""Intervals of scores that several runs share, and what is read off a curve of them.
+
+Axes: R runs (seeds), H horizons from the shortest to the longest, W draws.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdh_reason import rng
+
+DRAWS = 4000
+GOOD = 0.9
+
+
+class Estimate(NamedTuple):
+    """A value and its 95 % interval, which holds the value."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resampled(exact_RH: np.ndarray, n_RH: np.ndarray, draws: int = DRAWS) -> np.ndarray:
+    """The mean over runs at each horizon as it might have come out, float [W, H]: a hierarchical bootstrap, runs first and problems within each.
+
+    Runs are drawn with replacement, for all horizons together. Of each drawn run the share of right problems is drawn from its Jeffreys posterior
+    Beta(right + ½, wrong + ½), which resampling its n problems comes to, except at 0 and 1, where that would never vary. The draws are the same in every
+    call. With few runs the spread between them is taken for smaller than it is, by (R − 1) / R in its square: two runs say little.
+    """
+    source, runs = rng.generator(0, "resampled"), len(exact_RH)
+    drawn_WR = source.integers(runs, size=(draws, runs))
+    right_RH = exact_RH * n_RH
+    return np.asarray(source.beta(right_RH[drawn_WR] + 0.5, (n_RH - right_RH)[drawn_WR] + 0.5).mean(1))
+
+
+def estimate(value: float, drawn_W: np.ndarray) -> Estimate:
+    """The value with the middle 95 % of the draws around it; both ends are draws."""
+    low, high = np.quantile(drawn_W, [0.025, 0.975], method="inverted_cdf")
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def longest_good(horizons_H: np.ndarray, exact_WH: np.ndarray, good: float = GOOD) -> np.ndarray:
+    """H90: the longest horizon up to which every one is at least `good`, [W]; 0 where already the shortest is not."""
+    upto_W = np.logical_and.accumulate(exact_WH >= good, axis=1).sum(1)
+    return np.concatenate([[0], horizons_H])[upto_W]
+
+
+def area(horizons_H: np.ndarray, exact_WH: np.ndarray) -> np.ndarray:
+    """The area under exact_match over the logarithm of the horizon, by trapezoids, as a share of what always right would have, [W]."""
+    if len(horizons_H) == 1:
+        return exact_WH[:, 0]
+    place_H = np.log2(horizons_H)
+    return np.trapezoid(exact_WH, place_H, axis=1) / (place_H[-1] - place_H[0])
