@@ -28,6 +28,7 @@ class Curve:
     horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right.
     """
 
+    task: str
     problems: str
     model: str
     params: int
@@ -81,6 +82,7 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
         points = [Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows_RH[0]]
     first = rows_RH[0][0]
     return Curve(
+        first.task,
         problems,
         model,
         first.params or 0,
@@ -149,7 +151,9 @@ def figure(found: Sequence[Curve]) -> Any:
 
 
 def _label(curve: Curve) -> str:
-    return curve.model if curve.depth is None else f"{curve.model}, depth {curve.depth}"
+    """What a legend calls a curve, so that one model on several tasks has one name."""
+    model = curve.model.removeprefix(f"{curve.task}-")
+    return model if curve.depth is None else f"{model}, depth {curve.depth}"
 
 
 def _panel(axis: Any, found: Sequence[Curve], look: dict[str, tuple[str, str]]) -> None:
