@@ -188,7 +188,7 @@ def load(reference: str, changes: dict[str, Any]) -> Recipe:
         raise UserError(f"{path} is not text in UTF-8", "a recipe in YAML") from error
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no mapping", "key: value lines")
-    return parse(_lay_over({"name": path.stem, **given}, changes), str(path))
+    return parse(lay_over({"name": path.stem, **given}, changes), str(path))
 
 
 def parse(given: dict[str, Any], where: str) -> Recipe:
@@ -211,11 +211,14 @@ def _json(given: dict[str, Any]) -> str:
         raise UserError(f"a recipe value that is no number, text, list or mapping: {error}") from error
 
 
-def _lay_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def lay_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes laid over a nested mapping: mappings are merged, everything else is replaced; so is a mapping that gets another name, whose options
+    would not be those of its new owner.
+    """
+    merged = {} if "name" in changes and "options" in base and changes["name"] != base.get("name") else dict(base)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _lay_over(merged[key], value) if both else value
+        merged[key] = lay_over(merged[key], value) if both else value
     return merged
 
 
