@@ -32,7 +32,7 @@ class Suite(Section):
     """`settings` are laid over the recipe in every cell, the changes of an arm over those."""
 
     recipe: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     axes: dict[str, dict[str, dict[str, Any]]] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
     exams: tuple[Asked, ...] = Field(min_length=1)
