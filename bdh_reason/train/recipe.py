@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bdh_reason import discover
@@ -192,13 +193,13 @@ def load(reference: str, changes: dict[str, Any]) -> Recipe:
 
 
 def parse(given: dict[str, Any], where: str) -> Recipe:
-    """A recipe from a plain mapping, e.g. the one inside a checkpoint. Raises UserError as `load` does."""
+    """A recipe from a plain mapping, e.g. the one inside a checkpoint. Raises UserError as `load` does, and where the model does not read the board."""
     try:
         recipe = Recipe.model_validate_json(_json(given))
     except ValidationError as error:
         raise _explain(error, where) from error
-    recipe.build_task()
-    recipe.model_options()
+    with torch.device("meta"):  # no weights yet, but a model that does not read such a board says so before anything is built
+        recipe.build_model(recipe.build_task().board(recipe.view, recipe.reading))
     return recipe
 
 
