@@ -7,8 +7,10 @@ Axes: B batch, t tokens, D width, H heads, K width of a head, F width of the fee
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ from bdh_reason.errors import UserError
 from bdh_reason.model import State
 from bdh_reason.task import Board
 
-Cache = tuple[Tensor, Tensor, Tensor]  # of one block: which tokens are remembered, bool [B, t], and all keys and values [B, H, t, K]
+Cache = tuple[Tensor, ...]  # of one block; here which tokens are remembered, bool [B, t], and all keys and values [B, H, t, K]
 
 
 @dataclass(frozen=True)
@@ -54,35 +56,35 @@ class Block(nn.Module):
         self.gate_up_D2F = nn.Parameter(torch.randn(d, 2 * hidden) * d**-0.5)
         self.down_FD = nn.Parameter(torch.randn(hidden, d) * hidden**-0.5)
 
-    def forward(self, v_BtD: Tensor, board: Board, cache: Cache | None) -> tuple[Tensor, Cache | None]:
-        """[B, t, D] -> [B, t, D], and the cache with these tokens in it where one was given."""
+    def forward(self, v_BtD: Tensor, board: Board, cache: Cache | None, position: int) -> tuple[Tensor, Cache | None]:
+        """[B, t, D] after `position` tokens -> [B, t, D], and the cache with these tokens in it where one was given."""
         config, qkv_BtD = self.config, (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
         q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], config.heads, config.d // config.heads).permute(2, 0, 1, 3) for part in qkv_BtD)
-        if board.reading == "sequence":
-            a_HBtK, cache = recall(q_HBtK, k_HBtK, v_HBtK, cache)
-        else:
-            a_HBtK = self._look(q_HBtK, k_HBtK, v_HBtK, board)
+        a_HBtK, cache = self.attend(q_HBtK, k_HBtK, v_HBtK, board, cache, position)
         v_BtD = v_BtD + a_HBtK.permute(1, 2, 0, 3).flatten(2) @ self.out_DD
         gate_BtF, up_BtF = (self.hidden_norm(v_BtD) @ self.gate_up_D2F).chunk(2, -1)
         return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD, cache
 
-    def _look(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board) -> Tensor:
-        """Attention on a grid: each head inside its relation, or every token sees every other."""
-        device = q_HBtK.device
-        if self.config.relations and board.groups_RGk is not None:
-            order_Ht, inverse_Ht = model.head_order(board, self.config.heads, device)
-            shape = (*q_HBtK.shape[:2], *board.groups_RGk.shape[1:], -1)
-            q_HBGkK, k_HBGkK, v_HBGkK = (model.reorder_heads(part, order_Ht).view(shape) for part in (q_HBtK, k_HBtK, v_HBtK))
-            return model.reorder_heads(softmax_attention(q_HBGkK, k_HBGkK, v_HBGkK, None).flatten(2, 3), inverse_Ht)
-        mask = model.head_mask(board, self.config.heads, device)[:, None] if self.config.relations else None
-        return softmax_attention(q_HBtK, k_HBtK, v_HBtK, mask)
+    def attend(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board, cache: Cache | None, position: int) -> tuple[Tensor, Cache | None]:
+        """What every head reads [H, B, t, K], and the cache; other kinds of attention replace this."""
+        if board.reading == "sequence":
+            return recall(rotary(q_HBtK, position), rotary(k_HBtK, position), v_HBtK, cache)
+        return look(softmax_attention, q_HBtK, k_HBtK, v_HBtK, self.config, board), None
+
+
+def look(attend: Callable[..., Tensor], q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, config: Any, board: Board) -> Tensor:
+    """`attend(q, k, v, seen)` on a grid: each head inside its relation, or every token sees every other. q and k may be one for all heads."""
+    if config.relations and board.groups_RGk is not None:
+        order_Ht, inverse_Ht = model.head_order(board, config.heads, q_HBtK.device)
+        sorted_HBtK = (model.reorder_heads(part.expand(config.heads, -1, -1, -1), order_Ht) for part in (q_HBtK, k_HBtK, v_HBtK))
+        q_HBGkK, k_HBGkK, v_HBGkK = (torch.unflatten(part, 2, board.groups_RGk.shape[1:]) for part in sorted_HBtK)
+        return model.reorder_heads(attend(q_HBGkK, k_HBGkK, v_HBGkK, None).flatten(2, 3), inverse_Ht)
+    return attend(q_HBtK, k_HBtK, v_HBtK, model.head_mask(board, config.heads, q_HBtK.device)[:, None] if config.relations else None)
 
 
 def recall(q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, cache: Cache | None) -> tuple[Tensor, Cache | None]:
     """Causal attention to the tokens at hand and to those in the cache."""
     _, batch, tokens, _ = q_HBtK.shape
-    position = cache[0].shape[1] if cache else 0
-    q_HBtK, k_HBtK = rotary(q_HBtK, position), rotary(k_HBtK, position)
     seen_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=q_HBtK.device).tril()
     if cache is None:
         return softmax_attention(q_HBtK, k_HBtK, v_HBtK, seen_tt), None
@@ -112,24 +114,26 @@ def rotary(q_tK: Tensor, position: int = 0) -> Tensor:
 
 
 class Model(model.Model):
-    """The transformer on the contract of `bdh_reason.model`."""
+    """The transformer on the contract of `bdh_reason.model`; other kinds of blocks make other models of the same stack."""
 
     name = "transformer"
+    block: ClassVar[type[nn.Module]] = Block
 
-    def __init__(self, config: Config, board: Board, feedback: bool = True) -> None:
+    def __init__(self, config: Any, board: Board, feedback: bool = True) -> None:
         super().__init__(config, board, feedback)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(self.block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.d)
 
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         if v0_BtD is not None:
             v_BtD = v_BtD + v0_BtD
         memory: list[Tensor] = []
-        caches = zip(*[iter(state.tensors)] * 3) if state else repeat(None)
+        position, tokens = state.position if state else 0, v_BtD.shape[1]
+        caches = zip(*[iter(state.tensors)] * (len(state.tensors) // len(self.blocks))) if state else repeat(None)
         for block, cache in zip(self.blocks, caches):
-            v_BtD, cache = block(v_BtD, board, cache)
+            v_BtD, cache = block(v_BtD, board, cache, position)
             memory.extend(cache or ())
-        return self.norm(v_BtD), state and State(state.kind, state.position + v_BtD.shape[1], tuple(memory))
+        return self.norm(v_BtD), state and State(state.kind, position + tokens, tuple(memory))
 
     def blank(self, batch: int) -> State:
         """An empty cache of keys and values for each block."""

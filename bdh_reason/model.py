@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bdh_reason.errors import UserError
-from bdh_reason.task import Board
+from bdh_reason.task import Board, View
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,13 @@ class Model(nn.Module, ABC):
 
     A model module exports `Config` (a frozen dataclass with at least `d`, `relations`, `coordinates` and, to bind heads, `heads`) and
     `Model(config, board, feedback)`; only the board's vocabulary and, with learned coordinates, its size are built into the weights.
-    A loop without feedback needs no table for it: `feedback=False` leaves it out.
+    A loop without feedback needs no table for it: `feedback=False` leaves it out. `views`: the boards it reads; a model to which tokens are what they
+    are by their order has no use for candidates.
     `tests/test_every_model.py` holds each one to this, with the small configurations in the module's `EXAMPLES` or else the default one.
     """
 
     name: ClassVar[str]
+    views: ClassVar[tuple[View, ...]] = ("cells", "candidates")
 
     def __init__(self, config: Any, board: Board, feedback: bool = True) -> None:
         super().__init__()
@@ -72,7 +74,11 @@ class Model(nn.Module, ABC):
         self.check(board)
 
     def check(self, board: Board) -> None:
-        """Raises UserError where the board is of another view, has no relations to bind the heads to or, with learned coordinates, is of another size."""
+        """Raises UserError where the board is of a view not read here or not trained in, or of another size than learned coordinates, or has no relations
+        to bind the heads to.
+        """
+        if board.view not in self.views:
+            raise UserError(f"a board in the {board.view} view for a model of kind {self.name}", f"view = {' or '.join(self.views)}")
         if board.vocabulary != self.vocabulary:
             raise UserError(f"a board in the {board.view} view", "the view the model was trained in")
         sizes, trained = coordinate_sizes(board), [len(table) for table in self.coordinate_CD]

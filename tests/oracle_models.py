@@ -1,6 +1,6 @@
-"""BDH and the transformer once more, in float64, one token and one head at a time: written from the equations, slow and obvious.
+"""BDH and the baselines once more, in float64, one token and one head at a time: written from the equations, slow and obvious.
 
-BDH is written in torch, so that its gradients are an oracle too; the transformer in numpy.
+BDH is written in torch, so that its gradients are an oracle too; the baselines in numpy.
 
 `sees[h][i]` lists the tokens that token i attends to in head h. Axes: t tokens, D width, H heads, N neurons of a head, K width of a head.
 """
@@ -108,19 +108,26 @@ def rms_norm(v_D: np.ndarray, weight_D: np.ndarray) -> np.ndarray:
     return v_D / np.sqrt((v_D**2).mean() + np.finfo(np.float64).eps) * weight_D
 
 
-def transformer_step(weights: dict[str, np.ndarray], v_tD: np.ndarray, v0_tD: np.ndarray | None, seen: Sees, sequence: bool, layers: int) -> np.ndarray:
-    """Pre-norm blocks, softmax(q·k / sqrt K) v and then down(silu(gate) · up), and one norm at the end; v0 is added first."""
+def silu(x: np.ndarray) -> np.ndarray:
+    return x / (1 + np.exp(-x))
+
+
+def transformer_step(weights, v_tD: np.ndarray, v0_tD: np.ndarray | None, seen: Sees, sequence: bool, layers: int, phi=None) -> np.ndarray:
+    """Pre-norm blocks, attention and then down(silu(gate) · up), and one norm at the end; v0 is added first.
+
+    Attention is softmax(q·k / sqrt K) v, or with `phi` the kernel's sum (phi(q) turned · phi(k) turned) v / sum phi(q)·phi(k).
+    """
     v_tD = v_tD if v0_tD is None else v_tD + v0_tD
     for layer in range(layers):
         block = {name.removeprefix(f"blocks.{layer}."): weight for name, weight in weights.items()}
-        v_tD = v_tD + np.stack(_attention(block, v_tD, seen, sequence)) @ block["out_DD"]
+        v_tD = v_tD + np.stack(_attention(block, v_tD, seen, sequence, phi)) @ block["out_DD"]
         for i, v_D in enumerate(v_tD):
             gate_F, up_F = np.split(rms_norm(v_D, block["hidden_norm.weight"]) @ block["gate_up_D2F"], 2)
-            v_tD[i] = v_D + (gate_F / (1 + np.exp(-gate_F)) * up_F) @ block["down_FD"]
+            v_tD[i] = v_D + (silu(gate_F) * up_F) @ block["down_FD"]
     return np.stack([rms_norm(v_D, weights["norm.weight"]) for v_D in v_tD])
 
 
-def _attention(block: dict[str, np.ndarray], v_tD: np.ndarray, seen: Sees, sequence: bool) -> list[np.ndarray]:
+def _attention(block: dict[str, np.ndarray], v_tD: np.ndarray, seen: Sees, sequence: bool, phi=None) -> list[np.ndarray]:
     qkv_t3 = [np.split(rms_norm(v_D, block["attention_norm.weight"]) @ block["qkv_D3D"], 3) for v_D in v_tD]
     width = v_tD.shape[1] // len(seen)
     answers_tD = []
@@ -129,8 +136,56 @@ def _attention(block: dict[str, np.ndarray], v_tD: np.ndarray, seen: Sees, seque
         for h in range(len(seen)):
             of_head = slice(h * width, (h + 1) * width)
             turn = turn_halves if sequence else lambda part_K, _: part_K
-            query_K = turn(qkv_t3[i][0][of_head], i)
-            weight_J = np.exp([query_K @ turn(qkv_t3[j][1][of_head], j) / np.sqrt(width) for j in seen[h][i]])
-            answer_D[of_head] = weight_J / weight_J.sum() @ np.stack([qkv_t3[j][2][of_head] for j in seen[h][i]])
+            above, below = np.zeros(width), 0.0
+            for j in seen[h][i]:
+                q_K, k_K, v_K = qkv_t3[i][0][of_head], qkv_t3[j][1][of_head], qkv_t3[j][2][of_head]
+                if phi:
+                    weight, share = turn(phi(q_K), i) @ turn(phi(k_K), j), phi(q_K) @ phi(k_K)
+                else:
+                    weight = share = np.exp(turn(q_K, i) @ turn(k_K, j) / np.sqrt(width))
+                above, below = above + weight * v_K, below + share
+            answer_D[of_head] = above / below
         answers_tD.append(answer_D)
     return answers_tD
+
+
+def gated_linear_step(weights, v_tD: np.ndarray, v0_tD: np.ndarray | None, seen: Sees, sequence: bool, config) -> np.ndarray:
+    """Blocks of one memory for each head: a text fades in it by exp(-w) before each token is written w times as strong; a grid is summed up, unfaded."""
+    v_tD = v_tD if v0_tD is None else v_tD + v0_tD
+    hidden, keys = config.hidden, config.keys
+    for layer in range(config.layers):
+        block = {name: weights[f"blocks.{layer}.{name}"] for name in ("norm.weight", "in_DI", "write_H", "out_FD")}
+        parts = [np.split(rms_norm(v_D, block["norm.weight"]) @ block["in_DI"], np.cumsum([hidden, hidden, keys, keys])) for v_D in v_tD]
+        said_tF = np.empty((len(v_tD), hidden))
+        for h, value_P in enumerate(np.split(np.arange(hidden), config.heads)):
+            w_t = [np.log1p(np.exp(write_H[h] + block["write_H"][h])) for *_, write_H in parts]
+            S_KP = np.zeros((keys, len(value_P)))
+            for i, (_, gate_F, q_K, _, _) in enumerate(parts):
+                if sequence:
+                    S_KP = np.exp(-w_t[i]) * S_KP + np.outer(parts[i][3], w_t[i] * parts[i][0][value_P])
+                else:
+                    S_KP = sum(np.outer(parts[j][3], w_t[j] * parts[j][0][value_P]) for j in seen[h][i])
+                said_tF[i, value_P] = rms_norm(q_K @ S_KP, np.ones(len(value_P))) * silu(gate_F[value_P])
+        v_tD = v_tD + said_tF @ block["out_FD"]
+    return np.stack([rms_norm(v_D, weights["norm.weight"]) for v_D in v_tD])
+
+
+def lstm_step(weights, v_tD: np.ndarray, v0_tD: np.ndarray | None, sequence: bool, layers: int) -> np.ndarray:
+    """i, f, g, o of [x, h] in every layer; c <- f c + i g; h <- o tanh(c). A grid is read from either end; what both say is added."""
+    v_tD = v_tD if v0_tD is None else v_tD + v0_tD
+    said_tH = _lstm(weights, v_tD, layers) + (0 if sequence else _lstm(weights, v_tD[::-1], layers)[::-1])
+    return np.stack([rms_norm(v_D + h_H @ weights["out_HD"], weights["norm.weight"]) for v_D, h_H in zip(v_tD, said_tH)])
+
+
+def _lstm(weights, x_tD: np.ndarray, layers: int) -> np.ndarray:
+    for layer in range(layers):
+        of_x, of_h, bias_x, bias_h = (weights[f"lstm.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        h_H = c_H = np.zeros(of_h.shape[1])
+        said = []
+        for x_D in x_tD:
+            i_H, f_H, g_H, o_H = np.split(of_x @ x_D + of_h @ h_H + bias_x + bias_h, 4)
+            c_H = c_H / (1 + np.exp(-f_H)) + np.tanh(g_H) / (1 + np.exp(-i_H))
+            h_H = np.tanh(c_H) / (1 + np.exp(-o_H))
+            said.append(h_H)
+        x_tD = np.stack(said)
+    return x_tD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from bdh_reason.data import build as building
 from bdh_reason.data.audit import audit
 from bdh_reason.data.build import build
-from bdh_reason.data.manifest import FILES
+from bdh_reason.data.manifest import FILES, read
 from bdh_reason.data.read import open_split
 from bdh_reason.data.splits import SPLITS, only, rows_of
+from bdh_reason.evaluate.exam import islands
 from bdh_reason.task import Problems
 from tasks.sudoku import canonical, formats
 from tasks.sudoku.shape import Shape
@@ -26,12 +28,14 @@ QUICK = {"mix": [2, 1, 1, 0, 0]}
 @pytest.fixture(autouse=True)
 def _small_islands(monkeypatch):
     monkeypatch.setattr(building, "ISLAND", 40)
+    monkeypatch.setattr(building, "EXAM_ISLAND", 8)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "ISLAND", 40)
+        patch.setattr(building, "EXAM_ISLAND", 8)
         build("sudoku-extreme", QUICK, tmp_path_factory.mktemp("set") / "set", SIZE, shares=SHARES)
     return next(tmp_path_factory.getbasetemp().glob("set*/set"))
 
@@ -104,3 +108,19 @@ def test_sets_of_other_seeds_and_shares_keep_out_of_each_others_splits(folder, t
 @pytest.mark.parametrize(("size", "shares", "rows"), [(10, (1, 0, 0), [10, 0, 0]), (1, (0.5, 0.5, 0), [1, 0, 0]), (100, (0.9, 0.05, 0.05), [90, 5, 5])])
 def test_rows_are_whole_and_add_up(size, shares, rows):
     assert rows_of(size, shares) == rows
+
+
+def test_exams_grow_on_islands_of_their_own_size_and_rows_say_on_which(folder):
+    plan = read(folder).plan
+    assert [sum(part[0] == split for part in building._layout(plan)) for split in SPLITS] == [3, 4, 4]
+    assert islands(plan, "test", np.array([0, 7, 8, 29])).tolist() == [0, 0, 1, 3]
+    assert islands(replace(plan, source="a list"), "test", np.arange(3)) is None
+    assert islands(building.plan_of("sudoku", {}, 9, SHARES, 0), "test", np.arange(3)) is None
+
+
+def test_a_set_that_was_built_before_exams_had_islands_of_their_own_keeps_its_hash(folder):
+    manifest = read(folder)
+    about = json.loads((folder / "manifest.json").read_bytes())
+    del about["plan"]["exam_chunk"], about["hash"], about["package"], about["schema"]
+    assert replace(manifest, plan=replace(manifest.plan, exam_chunk=0)).hash == hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    assert manifest.hash != replace(manifest, plan=replace(manifest.plan, exam_chunk=0)).hash

@@ -1,6 +1,7 @@
 """Every model that `discover` finds keeps the contract of `bdh_reason.model`: a new file is tested with no new test code.
 
-A module may export EXAMPLES, small configurations that go with boards of three and of four relations; else its default `Config()` is tested.
+A module may export EXAMPLES, small configurations that go with boards of three and of four relations; else its default `Config()` is tested. A model is
+tested on the boards of its `views`, and that it refuses the others.
 The golden losses are written anew by `python tests/test_every_model.py`; do so only after a change that is meant to change what a model computes.
 """
 
@@ -29,8 +30,17 @@ from bdh_reason.train.initial import initial
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = discover.model_names()
 EXAMPLES = [(name, config) for name in NAMES for config in getattr(discover.model_module(name), "EXAMPLES", (discover.model_module(name).Config(),))]
-every_example = pytest.mark.parametrize(("name", "config"), EXAMPLES, ids=[f"{name}{number}" for number, (name, _) in enumerate(EXAMPLES)])
-every_board = pytest.mark.parametrize("kind", BOARDS)
+READ = {name: [kind for kind, board in BOARDS.items() if board.view in discover.model_module(name).Model.views] for name in NAMES}
+
+
+def each(examples):
+    return pytest.mark.parametrize(("name", "config"), examples, ids=[f"{name}{number}" for number, (name, _) in enumerate(examples)])
+
+
+every_example = each(EXAMPLES)
+every_example_of_candidates = each([(name, config) for name, config in EXAMPLES if "candidates" in READ[name]])
+every_example_with_relations = each([(name, config) for name, config in EXAMPLES if config.relations])
+every_reading = pytest.mark.parametrize(("name", "config", "kind"), [(name, config, kind) for name, config in EXAMPLES for kind in READ[name]])
 boxes = st.sampled_from([(2, 2), (2, 3)])
 seeds = st.integers(0, 2**32 - 1)
 
@@ -60,8 +70,7 @@ def replies(thinker, tokens_Bt, depth=3):
     return torch.stack(list(thinker.think(tokens_Bt, depth))).detach()
 
 
-@every_board
-@every_example
+@every_reading
 def test_replies_have_one_finite_logit_for_each_symbol_of_each_position(name, config, kind):
     board = BOARDS[kind]
     logits = replies(reasoner(name, config, board), some(board, 2))
@@ -70,8 +79,7 @@ def test_replies_have_one_finite_logit_for_each_symbol_of_each_position(name, co
     assert logits.std(-1).max() > 0
 
 
-@every_board
-@every_example
+@every_reading
 def test_the_counts_are_what_is_there(name, config, kind):
     board = BOARDS[kind]
     model = reasoner(name, config, board).model
@@ -81,8 +89,7 @@ def test_the_counts_are_what_is_there(name, config, kind):
 
 
 @pytest.mark.parametrize("feedback", [True, False])
-@every_board
-@every_example
+@every_reading
 def test_flops_are_those_that_torch_counts(name, config, kind, feedback):
     board = BOARDS[kind]
     thinker = reasoner(name, config, board, feedback)
@@ -92,8 +99,7 @@ def test_flops_are_those_that_torch_counts(name, config, kind, feedback):
         assert thinker.model.flops(board, depth, feedback) == counter.get_total_flops()
 
 
-@every_board
-@every_example
+@every_reading
 def test_the_seed_alone_decides_what_is_thought(name, config, kind):
     board = BOARDS[kind]
     one, same, other = (replies(reasoner(name, config, board, seed=seed), some(board, 2)) for seed in (0, 0, 1))
@@ -101,8 +107,7 @@ def test_the_seed_alone_decides_what_is_thought(name, config, kind):
     assert not torch.allclose(one, other)
 
 
-@every_board
-@every_example
+@every_reading
 def test_a_gradient_reaches_every_parameter_even_after_thinking_without_one(name, config, kind):
     board = replace(BOARDS[kind])  # one that nothing is remembered about
     thinker = reasoner(name, config, board)
@@ -114,8 +119,7 @@ def test_a_gradient_reaches_every_parameter_even_after_thinking_without_one(name
     assert [name for name, weight in thinker.model.named_parameters() if weight.grad is None or not weight.grad.any()] == []
 
 
-@every_board
-@every_example
+@every_reading
 def test_a_reply_does_not_depend_on_the_rest_of_the_batch(name, config, kind):
     board = BOARDS[kind]
     thinker, tokens_Bt = reasoner(name, config, board), some(board, 4)
@@ -124,8 +128,7 @@ def test_a_reply_does_not_depend_on_the_rest_of_the_batch(name, config, kind):
         torch.testing.assert_close(replies(thinker, tokens_Bt[row : row + 1])[:, 0], together[:, row], rtol=0, atol=1e-10)
 
 
-@every_board
-@every_example
+@every_reading
 def test_half_precision_stays_finite(name, config, kind):
     board = BOARDS[kind]
     thinker = reasoner(name, config, board)
@@ -173,7 +176,7 @@ def moved(board, prompt_NT, logits_NTS, row_n, column_n, digit_n):
     return new_prompt_NT, new_logits_NTS
 
 
-@every_example
+@every_example_of_candidates
 @settings(max_examples=10)
 @given(box=boxes, seed=seeds)
 def test_candidates_know_no_digit_row_or_column_by_name(name, config, box, seed):
@@ -186,7 +189,7 @@ def test_candidates_know_no_digit_row_or_column_by_name(name, config, box, seed)
     torch.testing.assert_close(replies(thinker, tokens(board, new_prompt_NT), depth=2)[-1], expected, rtol=0, atol=1e-10)
 
 
-@every_example
+@every_example_of_candidates
 def test_a_permutation_that_breaks_the_boxes_changes_what_candidates_think(name, config):
     rng, board = np.random.default_rng(0), sudoku(2, 2, "candidates")
     thinker, prompt_NT = reasoner(name, replace(config, coordinates=False), board), prompts(board, rng, 2)
@@ -195,19 +198,21 @@ def test_a_permutation_that_breaks_the_boxes_changes_what_candidates_think(name,
     assert not torch.allclose(replies(thinker, tokens(board, new_prompt_NT))[-1], kept)
 
 
-@every_example
-def test_weights_of_candidates_fit_boards_of_every_size(name, config):
+@every_example_of_candidates
+def test_weights_of_candidates_fit_candidates_of_every_size_and_no_cells(name, config):
     small, large = sudoku(2, 2, "candidates"), sudoku(2, 3, "candidates")
     config = replace(config, coordinates=False)
     trained, fresh = reasoner(name, config, small), reasoner(name, config, large, seed=1)
     trained.model.check(large)
+    with pytest.raises(UserError, match="cells view"):
+        trained.model.check(BOARDS["cells"])
     fresh.model.load_state_dict(trained.model.state_dict())
     tokens_Bt = some(large, 2)
     assert torch.equal(replies(replace(trained, board=large), tokens_Bt), replies(fresh, tokens_Bt))
 
 
 @pytest.mark.parametrize("view", ["cells", "candidates"])
-@every_example
+@every_example_with_relations
 def test_a_mask_says_the_same_as_groups(name, config, view):
     grouped = sudoku(2, 2, view)
     thinker, tokens_Bt = reasoner(name, config, grouped), some(grouped, 2)
@@ -228,14 +233,19 @@ def test_a_board_that_does_not_fit_is_refused(name, config):
         placed.check(sudoku(2, 3, "cells"))
     with pytest.raises(UserError, match="candidates view"):
         placed.check(candidates)
-    with pytest.raises(UserError, match="cells view"):
-        reasoner(name, config, candidates).model.check(cells)
 
 
-@every_example
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_reads_cells_and_a_view_it_does_not_read_is_refused_before_it_is_built(name):
+    module = discover.model_module(name)
+    assert "cells" in module.Model.views
+    for kind in set(BOARDS) - set(READ[name]):
+        with pytest.raises(UserError, match=rf"a board in the {BOARDS[kind].view} view for a model of kind {name}; allowed: view = cells"):
+            module.Model(module.Config(), BOARDS[kind])
+
+
+@every_example_with_relations
 def test_relations_that_are_not_there_or_cannot_be_shared_out_are_refused(name, config):
-    if not config.relations:
-        pytest.skip("binds no heads to relations")
     cells, model = BOARDS["cells"], discover.model_module(name).Model
     bound = model(replace(config, coordinates=False), cells)
     for board in (BOARDS["plain"], BOARDS["sequence"], replace(cells, reading="sequence")):
@@ -250,8 +260,8 @@ def test_relations_that_are_not_there_or_cannot_be_shared_out_are_refused(name, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_default_configuration_reads_candidates(name):
-    board = BOARDS["candidates"]
+def test_the_default_configuration_reads_the_first_board(name):
+    board = BOARDS[READ[name][0]]
     assert replies(reasoner(name, discover.model_module(name).Config(), board), some(board, 2)).isfinite().all()
 
 
@@ -277,11 +287,11 @@ def first_losses(name, kind):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_losses_are_golden(name):
     golden = json.loads((GOLDEN / f"{name}.json").read_text())
-    assert list(golden) == list(BOARDS)
+    assert list(golden) == READ[name]
     for kind, losses in golden.items():
         assert first_losses(name, kind) == pytest.approx(losses, rel=1e-4), kind
 
 
 if __name__ == "__main__":
     for name in NAMES:
-        (GOLDEN / f"{name}.json").write_text(json.dumps({kind: first_losses(name, kind) for kind in BOARDS}, indent=1) + "\n")
+        (GOLDEN / f"{name}.json").write_text(json.dumps({kind: first_losses(name, kind) for kind in READ[name]}, indent=1) + "\n")

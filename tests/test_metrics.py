@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdh_reason.evaluate.metrics import cell_accuracy, difficulty_slices, wilson
+from bdh_reason.evaluate.metrics import cell_accuracy, clustered, difficulty_slices, wilson
 
 counts = st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -52,6 +52,35 @@ def test_the_interval_shrinks_with_n_and_grows_with_the_confidence(count, more):
     more_low, more_high = wilson(successes * more, n * more)
     sure_low, sure_high = wilson(successes, n, 0.99)
     assert more_high - more_low < high - low < sure_high - sure_low
+
+
+@given(st.lists(st.booleans(), min_size=8, max_size=60), st.integers(1, 6))
+def test_problems_that_always_fail_together_are_worth_one_each(right, copies):
+    """Every island is one problem `copies` times: the interval is that of the islands, but for the t quantile and the n − 1 of a variance."""
+    right_I = np.array(right)
+    low, high = clustered(right_I.repeat(copies), np.arange(len(right)).repeat(copies))
+    assert (low, high) == pytest.approx(clustered(right_I, np.arange(len(right))), abs=1e-12 if copies == 1 else 0.02)
+    alone_low, alone_high = wilson(int(right_I.sum()), len(right))
+    assert low <= alone_low + 1e-12
+    assert alone_high - 1e-12 <= high
+
+
+def test_the_interval_by_island_holds_the_truth_as_often_as_it_says():
+    """30 islands of 32, whose success rates spread widely: 95 % of 2,000 such samples, where taking problems for independent gets far fewer."""
+    rng, held, naive = np.random.default_rng(0), 0, 0
+    island_N = np.arange(30).repeat(32)
+    for _ in range(2000):
+        right_N = rng.random(960) < rng.beta(1.8, 0.2, 30).repeat(32)
+        low, high = clustered(right_N, island_N)
+        held += low <= 0.9 <= high
+        low, high = wilson(int(right_N.sum()), 960)
+        naive += low <= 0.9 <= high
+    assert 0.93 <= held / 2000 <= 0.975
+    assert naive / 2000 < 0.6
+
+
+def test_one_island_says_nothing():
+    assert clustered(np.array([True, False, True]), np.zeros(3, int)) == (0, 1)
 
 
 @st.composite

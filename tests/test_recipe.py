@@ -75,3 +75,16 @@ def test_a_loop_without_feedback_trains_no_table_for_it():
     board = fed.build_task().board("candidates", "grid")
     assert fed.build_model(board).feedback_VD is not None
     assert unfed.build_model(board).feedback_VD is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"name": "lstm"}}, "candidates view for a model of kind lstm; allowed: view = cells"),
+        ({"model": {"name": "bdh", "options": {"heads": 2}}}, "2 heads on a board of 4 relations"),
+        ({"view": "cells", "reading": "sequence"}, "relations=true on a sequence"),
+    ],
+)
+def test_a_board_that_the_model_does_not_read_is_refused_before_anything_is_built(change, message):
+    with pytest.raises(UserError, match=message):
+        parse({**load(SMALL, {}).model_dump(mode="json"), **change}, "a recipe")

@@ -40,7 +40,7 @@ def test_rows_of_an_older_schema_are_read_without_what_they_lack(tmp_path):
     old = {name: value for name, value in asdict(ROW).items() if name not in ADDED[1]} | {"schema": 1}
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps(old) + "\n")
-    assert read([path]) == [replace(ROW, restarts=None, first_right=None)]
+    assert read([path]) == [replace(ROW, restarts=None, first_right=None, islands=None)]
 
 
 def test_appending_keeps_what_is_there_and_makes_the_folder(tmp_path):

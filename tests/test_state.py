@@ -78,6 +78,14 @@ def test_a_stream_goes_on_from_what_was_read_in_parallel(name, config, prompt):
 
 
 @every_model
+def test_the_numbers_a_model_says_it_keeps_are_those_in_its_states(name, config):
+    thinker = reasoner(name, config)
+    _, states = thinker.read(text(0, thinker.board.tokens, batch=1), thinker.begin(1, DEPTH))
+    kept = sum(tensor.numel() for state in states for tensor in state.tensors if tensor.is_floating_point())
+    assert kept == thinker.model.state_floats(thinker.board, DEPTH)
+
+
+@every_model
 def test_a_text_of_nothing_changes_nothing(name, config):
     thinker = reasoner(name, config)
     _, states = thinker.read(text(0, 5), thinker.begin(2, DEPTH))

@@ -24,6 +24,7 @@ from bdh_reason.train.run import Outcome, train
 
 pytestmark = pytest.mark.usefixtures(installed.__name__)
 STEPS = 10
+WIDER = {"d": 16, "n": 16, "heads": 2, "relations": False, "coordinates": True}
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +184,28 @@ def test_another_recipe_or_other_data_in_the_folder_is_refused(tmp_path):
         run(tmp_path / "run")
     assert run(tmp_path / "run", recipe(batch=4), resume=False).done == STEPS
     assert read(tmp_path / "run" / "model.json")[0].recipe["batch"] == 4, "nothing of the run before is left"
+
+
+def test_a_run_starts_with_a_checkpoints_weights_and_says_whose(tmp_path, monkeypatch):
+    first = run(tmp_path / "first").folder
+    begun, honest = [], Learner.loss
+    monkeypatch.setattr(Learner, "loss", lambda self, batch: begun.append({k: v.clone() for k, v in self.model.state_dict().items()}) or honest(self, batch))
+    second = recipe(start=str(first), data={"size": 300, "shares": [0.6, 0.2, 0.2]})
+    interrupt(4, monkeypatch)
+    with pytest.raises(RunError, match="interrupted"):
+        run(tmp_path / "second", second)
+    assert run(tmp_path / "second", second).done == STEPS
+    card, weights_first, sha256 = read(first / "model.json")
+    assert equal(begun[0], weights_first)
+    later = read(tmp_path / "second" / "model.json").card
+    assert later.parents == [{"name": "first", "sha256": sha256, **card.content()}]
+    of_its_own = read(first / "state.json").card.train_flops
+    assert read(tmp_path / "second" / "state.json").card.train_flops == pytest.approx(card.train_flops + of_its_own)
+    assert later.data() == {card.data_hash, later.data_hash}
+    assert len(later.data()) == 2, "an exam refuses what either run has seen"
+    for wrong, message in (({"start": "nobody"}, "nobody"), ({"start": str(first), "model": {"name": "bdh", "options": WIDER}}, "another model")):
+        with pytest.raises(UserError, match=message):
+            run(tmp_path / "third", recipe(**wrong))
 
 
 def test_a_run_that_ends_before_its_first_validation_can_be_evaluated(tmp_path, monkeypatch):

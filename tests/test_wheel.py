@@ -15,9 +15,9 @@ def test_the_wheel_works_away_from_the_clone(tmp_path):
     code = (
         f"import sys; sys.path = [path for path in sys.path if path not in ('', {str(ROOT)!r})]; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "from bdh_reason import discover\nfrom bdh_reason.train.recipe import load, recipe_names\n"
-        "print(discover.__file__, discover.task_module('sudoku').__name__, discover.model_module('transformer').__name__, len(discover.guesses()))\n"
+        "print(discover.__file__, discover.task_module('sudoku').__name__, discover.model_module('linear_attention').__name__, len(discover.guesses()))\n"
         "[load(name, {}) for name in recipe_names()]"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [f"{tmp_path}/site/bdh_reason/discover.py", "bdh_reason.tasks.sudoku", "bdh_reason.baselines.transformer", "3"]
+    assert done.stdout.split() == [f"{tmp_path}/site/bdh_reason/discover.py", "bdh_reason.tasks.sudoku", "bdh_reason.baselines.linear_attention", "3"]

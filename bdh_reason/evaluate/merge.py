@@ -40,7 +40,7 @@ def _kind(recipe: Recipe) -> dict[str, Any]:
 
 
 def _model(parent: Contender) -> Model:
-    model = parent.reasoner(parent.recipe.build_task(), "cpu").model
+    model = parent.reasoner(parent.recipe.each[0].build_task(), "cpu").model
     if not isinstance(model, Model):
         raise UserError(f"{parent.name} is a {model.name}", "models named bdh: their neurons can stand side by side")
     return model

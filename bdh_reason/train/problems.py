@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from bdh_reason import discover
 from bdh_reason.data.audit import leaks
 from bdh_reason.data.batches import Batches
@@ -69,11 +67,9 @@ def _existing(recipe: Recipe, folder: Path) -> tuple[Path, str]:
 
 
 def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits, ...]:
-    """Train and validation problems of every part. Raises UserError where the model cannot read a part, before anything is built, and where families leak
-    between splits, of one part or of two that have a task and a size of board in common.
+    """Train and validation problems of every part. Raises UserError where families leak between splits, of one part or of two that have a task and a size
+    of board in common.
     """
-    with torch.device("meta"):
-        recipe.reasoners()
     alike: dict[tuple[str, int], set[Path]] = defaultdict(set)
     found = []
     for one in recipe.each:

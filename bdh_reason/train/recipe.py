@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import torch
 from pydantic import Field, ValidationError, model_validator
 
 from bdh_reason import discover
@@ -173,20 +174,19 @@ def load(reference: str, changes: dict[str, Any]) -> Recipe:
         raise UserError(f"{path} is not text in UTF-8", "a recipe in YAML") from error
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no mapping", "key: value lines")
-    return parse(_lay_over({"name": path.stem, **given}, changes), str(path))
+    return parse(lay_over({"name": path.stem, **given}, changes), str(path))
 
 
 def parse(given: dict[str, Any], where: str) -> Recipe:
-    """A recipe from a plain mapping, e.g. the one inside a checkpoint. Raises UserError as `load` does."""
+    """A recipe from a plain mapping, e.g. the one inside a checkpoint. Raises UserError as `load` does, and where the model does not read the board."""
     try:
         recipe = Recipe.model_validate_json(_json(given))
     except ValidationError as error:
         raise _explain(error, where) from error
-    for one in recipe.each:
-        one.build_task()
+    with torch.device("meta"):  # no weights yet, but a model that does not read such a board says so before anything is built
+        recipe.reasoners()
     for horizon in recipe.ladder:
         discover.build_task(recipe.task.name, discover.at_horizon(recipe.task.name, recipe.task.options, horizon))
-    recipe.model_options()
     return recipe
 
 
@@ -199,11 +199,14 @@ def _json(given: dict[str, Any]) -> str:
         raise UserError(f"a recipe value that is no number, text, list or mapping: {error}") from error
 
 
-def _lay_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def lay_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes laid over a nested mapping: mappings are merged, everything else is replaced; so is a mapping that gets another name, whose options
+    would not be those of its new owner.
+    """
+    merged = {} if "name" in changes and "options" in base and changes["name"] != base.get("name") else dict(base)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _lay_over(merged[key], value) if both else value
+        merged[key] = lay_over(merged[key], value) if both else value
     return merged
 
 
