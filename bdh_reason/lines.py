@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -107,6 +108,10 @@ class Computed(Line):
     def answer(self, prompt_NT: np.ndarray) -> np.ndarray:
         """The replies, uint8 [N, T], to prompts that are well formed."""
 
+    @abstractmethod
+    def canonical_form(self, prompt_NT: np.ndarray) -> np.ndarray:
+        """Of prompts that are well formed whole numbers from 0 on [N, K], equal for those that are the same under the task's symmetries."""
+
     def generate(self, rng: np.random.Generator, n: int) -> Problems:
         prompt_NT = self.sample(rng, n)
         return self.problems(prompt_NT, self.answer(prompt_NT))
@@ -127,10 +132,24 @@ class Computed(Line):
         """int64 [N]: 1 where a prompt is well formed, else 0."""
         return self.well_formed(prompt_NT).astype(np.int64)
 
+    def canonical(self, prompt_NT: np.ndarray) -> np.ndarray:
+        """The hash of each prompt's canonical form, uint64 [N]; where a prompt is not well formed, of its bytes."""
+        known_N = self.well_formed(prompt_NT)
+        family_N = np.empty(len(prompt_NT), np.uint64)
+        family_N[known_N] = fingerprint(self.canonical_form(prompt_NT[known_N]))
+        family_N[~known_N] = fingerprint(prompt_NT[~known_N])
+        return family_N
+
 
 def kept(prompt_NT: np.ndarray, reply_NT: np.ndarray) -> np.ndarray:
     """Bool [N]: whether a reply differs from its prompt in blanks only."""
     return ((prompt_NT == BLANK) | (prompt_NT == reply_NT)).all(1)
+
+
+def renamed(problems: Problems, byte_NC: np.ndarray) -> Problems:
+    """Each problem with its bytes exchanged for those that byte_NC, uint8 [N, 256], has in their place."""
+    row_N1 = np.arange(len(problems))[:, None]
+    return replace(problems, prompt=byte_NC[row_N1, problems.prompt], target=byte_NC[row_N1, problems.target])
 
 
 def check_whole(what: str, value: object, least: int, most: int) -> None:

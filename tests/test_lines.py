@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bdh_reason.errors import UserError
-from bdh_reason.lines import BLANK, Computed, check_whole, fingerprint, kept
+from bdh_reason.lines import BLANK, Computed, check_whole, fingerprint, kept, renamed
 from bdh_reason.rng import generator
 
 
@@ -38,8 +38,9 @@ class Sums(Computed):
         total_N1 = (prompt_NT[:, :2].astype(int) - 48).sum(1, keepdims=True) % 10 + 48
         return np.concatenate([prompt_NT[:, :2], total_N1.repeat(2, 1)], 1).astype(np.uint8)
 
-    def canonical(self, prompt_NT):
-        return fingerprint(prompt_NT)
+    def canonical_form(self, prompt_NT):
+        assert self.well_formed(prompt_NT).all(), "asked for the form of a prompt that is none"
+        return np.sort(prompt_NT[:, :2], 1)
 
 
 TASK = Sums(Config())
@@ -64,6 +65,22 @@ def test_only_the_prompt_with_its_answer_is_right_and_nothing_is_right_for_what_
     assert TASK.solutions(prompts).tolist() == [1, 1, 1, 1, 0, 0, 0]
     with pytest.raises(UserError, match=r"'1x\.\.' is no problem of sums.*two digits and two blanks"):
         TASK.solve(prompts)
+
+
+def test_families_are_of_the_form_and_what_is_no_prompt_has_its_own():
+    family_N = TASK.canonical(lines("12..", "21..", "13..", "x1..", "1x.."))
+    assert family_N[0] == family_N[1]
+    assert len(np.unique(family_N)) == 4
+
+
+def test_bytes_are_exchanged_problem_by_problem():
+    problems = TASK.read("12..\n34..", "here.txt")
+    byte_NC = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
+    byte_NC[1, [ord("3"), ord("4")]] = ord("4"), ord("3")
+    changed = renamed(problems, byte_NC)
+    assert changed.prompt.tobytes() == b"12..43.."
+    assert changed.target.tobytes() == b"12334377"
+    assert changed.family is problems.family
 
 
 def test_prompts_are_read_one_a_line():
