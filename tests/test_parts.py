@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,18 @@ def test_there_is_a_table_for_feedback_where_any_part_feeds_back(feedback, table
 def test_parts_that_share_families_across_splits_are_refused(tmp_path):
     with pytest.raises(UserError, match="the data set leaks: leak between"):
         splits(mixture(parts=[{"share": 0.5}, {"share": 0.5, "data": {"size": 100, "shares": [0.2, 0.2, 0.6]}}]), tmp_path, lambda *_: None)
+
+
+def test_a_part_with_too_few_different_problems_to_validate_on_is_trained_all_the_same(tmp_path, capsys):
+    few = {"task": {"name": "toy", "options": {"digits": 2}}, "data": {"size": 60, "shares": [0.999, 0.0, 0.001]}}
+    outcome = run(tmp_path / "run", mixture(parts=[{"share": 0.5, **few}, {"share": 0.5}]))
+    said = capsys.readouterr().err
+    assert "toy-2 has no validation problems" in said
+    assert outcome.validation is not None
+    asked = bdh_reason("eval", "--task", "toy", "--model", "run", "--horizon", "2", "--limit", "30", "--datasets", "data", "--json", cwd=tmp_path)
+    assert json.loads(asked.stdout.splitlines()[0])["excluded"] > 0
+    with pytest.raises(UserError, match="no part has validation problems"):
+        splits(mixture(parts=[{"share": 0.5, **few}, {"share": 0.5, **few, "batch": 4}]), tmp_path / "data", lambda *_: None)
 
 
 REFUSED = [

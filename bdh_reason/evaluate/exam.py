@@ -137,7 +137,9 @@ def _exams(
         asked = [discover.at_horizon(name, known, horizon) for horizon in horizons]
         return [_fresh(name, chosen, root, progress, limit or LADDER) for chosen in asked]
     if len(own) > 1:
-        return [choose(task, options, trained, root, progress, dataset(one, root, progress)[0], split, None, limit) for one in own]
+        folders = [dataset(one, root, progress)[0] for one in own]
+        held = [folder for folder in folders if read_manifest(folder).rows[split]]
+        return [choose(task, options, trained, root, progress, folder, split, None, limit) for folder in held]
     return [choose(task, options, trained, root, progress, folder, split, puzzles, limit)]
 
 

@@ -58,7 +58,7 @@ def _seen(contender: Contender, exam: Exam, root: Path) -> tuple[dict[str, np.nd
             continue  # a data set that is damaged is no matter here
         if manifest.hash in hashes:
             missing.discard(manifest.hash)
-            for split in TRAINED if _comparable(path.parent, manifest, exam) else ():
+            for split in (split for split in TRAINED if manifest.rows[split] and _comparable(path.parent, manifest, exam)):
                 seen[split] |= np.isin(exam.problems.family, open_split(path.parent, split).family)
     return seen, not missing
 

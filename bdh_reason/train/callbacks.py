@@ -43,9 +43,9 @@ class Quiz:
 
 
 class Validation(Callback):
-    """Scores of the averaged weights, one for each part: kept in `scores`, and their mean in `latest`, which is logged as `validation/exact_match`."""
+    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest` and logged as `validation/exact_match`."""
 
-    def __init__(self, quizzes: Sequence[Quiz]) -> None:
+    def __init__(self, quizzes: Sequence[Quiz | None]) -> None:
         self.quizzes = quizzes
         self.scores: dict[str, float] = {}
         self.latest: float | None = None
@@ -55,7 +55,7 @@ class Validation(Callback):
         if learner.done % learner.recipe.validation.every and learner.done < learner.recipe.steps:
             return
         with learner.average.within(learner.model):
-            self.scores = {quiz.name: quiz.score(reasoner) for quiz, reasoner in zip(self.quizzes, learner.reasoners)}
+            self.scores = {quiz.name: quiz.score(reasoner) for quiz, reasoner in zip(self.quizzes, learner.reasoners) if quiz}
         self.latest, self.at = sum(self.scores.values()) / len(self.scores), learner.done
         learner.log("validation/exact_match", self.latest)
         if len(self.scores) > 1:

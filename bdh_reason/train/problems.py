@@ -30,10 +30,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """The problems a part of a run may see, and the hash of the data set they come from. The test split is none of them."""
+    """The problems a part of a run may see, and the hash of the data set they come from. The test split is none of them. A part with so few different
+    problems that none falls to validation has no such split.
+    """
 
     train: Problems
-    validation: Problems
+    validation: Problems | None
     data_hash: str
 
 
@@ -78,7 +80,12 @@ def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits, ...]
         if one.data.folder is not None:
             train = train.take(slice(one.data.size))
         alike[discover.resolve(one.task.name)[0], train.prompt.shape[1]].add(folder)
-        found.append(Splits(train, open_split(folder, "validation"), data_hash))
+        held = read(folder).rows["validation"]
+        if not held:
+            print(f"{one.name} has no validation problems: how it does is not known before the exam", file=sys.stderr)
+        found.append(Splits(train, open_split(folder, "validation") if held or len(recipe.each) == 1 else None, data_hash))
+    if all(its.validation is None for its in found):
+        raise UserError("no part has validation problems", "at least one that does", "larger data.shares for validation, or more data")
     for folders in alike.values():
         if leak := leaks(*sorted(folders)):
             raise UserError(f"the data set leaks: {leak[0]}", "splits that share no family", "parts with equal data.shares, and data built anew")

@@ -158,8 +158,10 @@ def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
     return begun.model_copy(update=ends) == recipe and all(learning_rate(begun, step) == learning_rate(recipe, step) for step in range(done))
 
 
-def quiz(recipe: Recipe, splits: Splits) -> Quiz:
-    """The validation of a recipe of one part."""
+def quiz(recipe: Recipe, splits: Splits) -> Quiz | None:
+    """The validation of a recipe of one part, where there are problems for it."""
+    if splits.validation is None:
+        return None
     asked = recipe.validation
     return Quiz(recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
 
