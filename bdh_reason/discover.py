@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,11 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
 def task_module(name: str) -> Any:
     """The module of a task or a preset; it exports `Config` and `Task`. Raises UserError for an unknown name."""
     return _module(_named("tasks", "Task"), "task", resolve(name)[0])
+
+
+def instance(name: str) -> dict[str, str]:
+    """The worked instance in a task's docstring: its `options`, `prompt`, `reply` and `chance`, each on an indented line of its own."""
+    return dict(re.findall(r"^    (options|prompt|reply|chance) +(\S.*)$", task_module(name).__doc__ or "", re.MULTILINE))
 
 
 def build_task(name: str, options: Mapping[str, Any]) -> Task:

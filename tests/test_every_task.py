@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from bdh_reason import discover
+from bdh_reason.config import words
 from bdh_reason.errors import UserError
+from bdh_reason.lines import Computed
 from bdh_reason.rng import generator
 from bdh_reason.task import Problems, Task
 
@@ -57,6 +59,51 @@ def test_the_default_configuration_makes_a_task_with_a_name_and_a_version():
         assert task.name == name
         assert task.version
         assert list(task.edges) == sorted(set(task.edges))
+
+
+@pytest.mark.parametrize("name", discover.task_names())
+def test_the_docstring_shows_an_instance_that_the_task_verifies(name):
+    shown = discover.instance(name)
+    task = discover.build_task(name, words(shown["options"].split()))
+    problems = task.read(shown["prompt"], name)
+    assert problems.prompt[0].tobytes().decode("latin-1") == shown["prompt"]
+    assert task.verify(problems.prompt, np.frombuffer(shown["reply"].encode("latin-1"), np.uint8)[None]).tolist() == [True]
+    assert float(shown["chance"]) == pytest.approx(task.chance(problems), rel=0.06)
+
+
+@pytest.mark.parametrize("name", [name for name in discover.task_names() if discover.task_module(name).Task.horizon])
+def test_the_ladder_climbs_from_the_smallest_horizon_to_the_largest(name):
+    module = discover.task_module(name)
+    horizon, ladder = module.Task.horizon, module.Task.ladder
+    assert len(ladder) > 2
+    assert list(ladder) == sorted(set(ladder))
+    sizes = []
+    for value in ladder:
+        task = discover.build_task(name, {horizon: value})
+        problems = task.generate(generator(0, "test"), 2)
+        assert task.verify(problems.prompt, problems.target).all()
+        sizes.append(problems.prompt.shape[1])
+    assert sizes == sorted(sizes)
+    for value in (0, -ladder[0], 10**9, True, 2.5, str(ladder[0])):
+        with pytest.raises(UserError, match=horizon):
+            discover.build_task(name, {horizon: value})
+
+
+def test_any_bytes_are_a_prompt_that_is_answered_or_none(case):
+    task, problems = case
+    if not isinstance(task, Computed):
+        return
+    rng = generator(4, "test")
+    prompt_NT = np.repeat(problems.prompt, 20, 0)
+    place_N = rng.integers(0, prompt_NT.shape[1], len(prompt_NT))
+    prompt_NT[np.arange(len(prompt_NT)), place_N] = rng.choice(np.append(np.unique(problems.target), (0, 9, 46, 62, 255)), len(prompt_NT))
+    prompt_NT[-20:] = rng.integers(0, 256, prompt_NT[-20:].shape)
+    answered_N = task.solutions(prompt_NT) == 1
+    assert answered_N.any()
+    assert not answered_N[-20:].any()
+    assert task.verify(prompt_NT[answered_N], task.solve(prompt_NT[answered_N])).all()
+    with pytest.raises(UserError, match=task.name):
+        task.solve(prompt_NT)
 
 
 def test_problems_have_the_declared_shapes_and_types(case):
@@ -128,7 +175,7 @@ def test_a_changed_clue_is_caught_even_in_a_reply_that_obeys_the_rules(case):
 def test_augmented_problems_are_the_same_problems_in_another_guise(case):
     task, problems = case
     changed = task.augment(generator(2, "test"), problems)
-    assert not np.array_equal(changed.prompt, problems.prompt)
+    assert changed is problems or not np.array_equal(changed.prompt, problems.prompt), "without symmetries the problems themselves"
     assert task.verify(changed.prompt, changed.target).all()
     assert np.array_equal(changed.family, problems.family)
     assert np.array_equal(changed.difficulty, problems.difficulty)

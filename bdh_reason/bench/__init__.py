@@ -13,7 +13,8 @@ from typing import Any
 from bdh_reason import discover
 from bdh_reason.errors import UserError, unknown
 
-OWN = ("layer", "boards", "decode", "long")
+BDH = ("layer", "boards", "decode", "long")
+OWN = (*BDH, "families")
 
 
 def bench(what: str, puzzles: Path | None) -> Iterator[dict[str, Any]]:

@@ -74,7 +74,7 @@ def data_audit(folders: tuple[Path, ...]) -> None:
     report = audit(*folders, progress=options.progress("auditing"))
     for finding in report.findings:
         click.echo(finding)
-    click.echo(f"{report.rows} rows checked, {len(report.findings)} findings", err=True)
+    click.echo(f"{report.rows} rows checked, {report.repeats} of them repeat a family of their split, {len(report.findings)} findings", err=True)
     sys.exit(1 if report.findings else 0)
 
 

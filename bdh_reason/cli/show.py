@@ -29,11 +29,15 @@ def show_table(files: tuple[Path, ...], write: bool) -> None:
 @click.command()
 @options.as_json
 def tasks(json_lines: bool) -> None:
-    """List the tasks, and the presets of their options."""
-    from bdh_reason.discover import presets, task_module, task_names
+    """List the tasks with their horizons and an instance of each, and the presets of their options."""
+    from bdh_reason.discover import instance, presets, task_module, task_names
 
-    found = {name: _about(task_module(name)) for name in task_names()}
-    found |= {name: f"{task} with {', '.join(f'{key}={value}' for key, value in options.items())}" for name, (task, options) in presets().items()}
+    found: dict[str, dict[str, Any]] = {}
+    for name in task_names():
+        kind = task_module(name).Task
+        found[name] = {"about": _about(task_module(name)), "horizon": kind.horizon, "ladder": kind.ladder, **instance(name)}
+    for name, (task, chosen) in presets().items():
+        found[name] = {"about": f"{task} with {', '.join(f'{key}={value}' for key, value in chosen.items())}"}
     _list(found, json_lines)
 
 
@@ -46,7 +50,8 @@ def list_models(json_lines: bool) -> None:
 
     found = {name: _about(model_module(name)) for name in model_names()}
     found |= dict.fromkeys(released(), "A released checkpoint, for --model.")
-    _list(found | {name: _about(guess) for name, guess in guesses().items()}, json_lines)
+    found |= {name: _about(guess) for name, guess in guesses().items()}
+    _list({name: {"about": about} for name, about in found.items()}, json_lines)
 
 
 @click.command()
@@ -55,15 +60,15 @@ def list_models(json_lines: bool) -> None:
 @click.option("--write", is_flag=True, help="Measure BDH, all four, and write results/bdh.md.")
 @options.as_json
 def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool) -> None:
-    """Measure speed; WHAT is layer, boards, decode, long or a task's name."""
-    from bdh_reason.bench import OWN, sentence
+    """Measure speed; WHAT is layer, boards, decode, long, families or a task's name."""
+    from bdh_reason.bench import BDH, sentence
     from bdh_reason.bench import bench as measure
     from bdh_reason.bench.page import write as write_page
 
     if (what is None) != write:
         raise UserError("WHAT and --write" if write else "neither WHAT nor --write", "one of them")
     rows = []
-    for name in [what] if what else OWN:
+    for name in [what] if what else BDH:
         for row in measure(name, puzzles):
             click.echo(json.dumps(row) if json_lines else sentence(row))
             rows.append(row)
@@ -84,7 +89,14 @@ def _about(thing: Any) -> str:
     return str((thing.__doc__ or "").strip().splitlines()[0])
 
 
-def _list(found: dict[str, str], json_lines: bool) -> None:
+def _list(found: dict[str, dict[str, Any]], json_lines: bool) -> None:
     width = max(map(len, found))
-    for name, about in found.items():
-        click.echo(json.dumps({"name": name, "about": about}, ensure_ascii=False) if json_lines else f"{name:{width}}  {about}")
+    for name, facts in found.items():
+        if json_lines:
+            click.echo(json.dumps({"name": name, **facts}, ensure_ascii=False))
+            continue
+        click.echo(f"{name:{width}}  {facts['about']}")
+        if facts.get("ladder"):
+            click.echo(f"{'':{width}}  horizon: {facts['horizon']} from {facts['ladder'][0]:,} to {facts['ladder'][-1]:,}")
+        if "prompt" in facts:
+            click.echo(f"{'':{width}}  {facts['options']}, chance {facts['chance']}: {facts['prompt']} → {facts['reply']}")

@@ -26,10 +26,14 @@ NAMED = 5  # rows or families a finding names
 
 @dataclass(frozen=True)
 class Report:
-    """What was looked at, and one line for everything that is wrong: no findings, a clean set."""
+    """What was looked at, and one line for everything that is wrong: no findings, a clean set.
+
+    `repeats`: how many rows are of a family that an earlier row of the same split has, as in small spaces of problems; that is no fault.
+    """
 
     rows: int
     findings: tuple[str, ...]
+    repeats: int
 
 
 def audit(*folders: Path, progress: Progress = quiet) -> Report:
@@ -60,7 +64,7 @@ def audit(*folders: Path, progress: Progress = quiet) -> Report:
                 findings.append(f"{folder}, {split}: {error}")
                 continue
             findings += [f"{folder}, {split}: {fault}: {_first([str(row) for row in rows], 'row')}" for fault, rows in faults.items() if rows]
-    return Report(done, (*findings, *_leaks(families)))
+    return Report(done, (*findings, *_leaks(families)), done - sum(map(len, families.values())))
 
 
 def leaks(*folders: Path) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def independent(problems: Problems) -> np.ndarray:
 def export(folder: Path, split: str, limit: int | None) -> bytes:
     """The prompts of a split as lines, every family once, the first `limit` of them. Raises UserError as `open_split` does."""
     problems = open_split(folder, split)
-    return b"".join(prompt_T.tobytes() + b"\n" for prompt_T in problems.prompt[independent(problems)[:limit]])
+    return b"".join(prompt_T.tobytes().decode("latin-1").encode() + b"\n" for prompt_T in problems.prompt[independent(problems)[:limit]])
 
 
 def show(folder: Path, split: str, row: int) -> dict[str, Any]:

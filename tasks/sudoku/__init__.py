@@ -1,7 +1,13 @@
 """Sudoku on boards of every box shape from 2×2 to 5×5: fill the blanks so that every row, column and box holds each symbol once.
 
-A prompt is the text of a board in reading order with `.` for a blank, and a reply is the same board filled in: on the 4×4 board
-`..3..4..2......1` is answered by `1234341221434321`. Generated puzzles have exactly one solution; difficulty is what a solver guesses (rating.py).
+A prompt is the text of a board in reading order with `.` for a blank, and a reply is the same board filled in:
+
+    options  box=[2,2]
+    prompt   ..3..4..2......1
+    reply    1234341221434321
+    chance   6.0e-08
+
+Generated puzzles have exactly one solution; difficulty is what a solver guesses (rating.py).
 
 Axes: N problems, T = n·n cells, U = 3n units of n cells, R relations, G groups, k members of a group.
 """
