@@ -178,7 +178,9 @@ def test_a_poisoned_target_and_a_broken_solver_change_no_reply(make, mode, monke
     problems = task.generate(generator(0, "test"), 3)
     thinker = reasoner(task.board("cells", "grid"))
     recipe = SimpleNamespace(name="poison", seed=0, match="", loop=thinker.loop, model=SimpleNamespace(name="bdh"))
-    contender = SimpleNamespace(name="tiny", recipe=recipe, card=SimpleNamespace(train_flops=0.0, step=1), sha256="", reasoner=lambda *_: thinker)
+    contender = SimpleNamespace(
+        name="tiny", recipe=recipe, card=SimpleNamespace(train_flops=0.0, step=1), sha256="", horizons=lambda _: None, reasoner=lambda *_: thinker
+    )
 
     def sit(target):
         exam = Exam(task, replace(problems, target=target), "test", "")
