@@ -71,11 +71,13 @@ class Model(nn.Module, ABC):
         self.feedback_VD = nn.Parameter(torch.randn(logits, config.d) * 0.02) if feedback else None
         sizes = coordinate_sizes(board) if config.coordinates else []
         self.coordinate_CD = nn.ParameterList(torch.randn(size, config.d) * 0.5 for size in sizes)
+        if config.relations and board.reading == "sequence":
+            self._refuse_relations(board)
         self.check(board)
 
     def check(self, board: Board) -> None:
-        """Raises UserError where the board is of a view not read here or not trained in, or of another size than learned coordinates, or has no relations
-        to bind the heads to.
+        """Raises UserError where the board is of a view not read here or not trained in, or of another size than learned coordinates, or is a grid without
+        relations to bind the heads to. A model made for a grid reads sequences too, with free heads: those have no relations.
         """
         if board.view not in self.views:
             raise UserError(f"a board in the {board.view} view for a model of kind {self.name}", f"view = {' or '.join(self.views)}")
@@ -84,10 +86,15 @@ class Model(nn.Module, ABC):
         sizes, trained = coordinate_sizes(board), [len(table) for table in self.coordinate_CD]
         if trained and sizes != trained:
             raise UserError(f"a board with coordinates {sizes}", f"{trained}, the size the model was trained on")
-        if self.config.relations and (board.reading == "sequence" or not board.relations):
-            raise UserError(f"relations=true on a {board.reading} with {board.relations} relations", "relations=false, or a grid with relations")
-        if self.config.relations and self.config.heads % board.relations:
-            raise UserError(f"{self.config.heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
+        if self.config.relations and board.reading == "grid":
+            if not board.relations:
+                self._refuse_relations(board)
+            if self.config.heads % board.relations:
+                raise UserError(f"{self.config.heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
+
+    @staticmethod
+    def _refuse_relations(board: Board) -> None:
+        raise UserError(f"relations=true on a {board.reading} with {board.relations} relations", "relations=false, or a grid with relations")
 
     def embed(self, tokens_Bt: Tensor, board: Board) -> Tensor:
         """Tokens int64 [B, t] -> v0 [B, t, D]. Raises UserError for a token outside the vocabulary."""

@@ -249,7 +249,7 @@ def test_relations_that_are_not_there_or_cannot_be_shared_out_are_refused(name, 
     cells, model = BOARDS["cells"], discover.model_module(name).Model
     bound = model(replace(config, coordinates=False), cells)
     for board in (BOARDS["plain"], BOARDS["sequence"], replace(cells, reading="sequence")):
-        for look in (bound.check, lambda board: model(config, board)):
+        for look in (lambda board: model(config, board), *([bound.check] if board.reading == "grid" else [])):
             with pytest.raises(UserError, match=f"relations=true on a {board.reading} with {board.relations} relations"):
                 look(board)
     many = replace(cells, groups_RGk=cells.groups_RGk.repeat(config.heads, 0))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from boards import BOARDS
 from test_cli import bdh_reason
 from test_train import _without_tracking, equal, interrupt, recipe, run, weights
 from toy import installed
 
+from bdh_reason import discover
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import open_split
 from bdh_reason.errors import RunError, UserError
+from bdh_reason.reason.loop import Loop, Reasoner
 from bdh_reason.train import problems
 from bdh_reason.train.checkpoint import read
 from bdh_reason.train.flight import tensors
+from bdh_reason.train.initial import initial
 from bdh_reason.train.module import Learner
 from bdh_reason.train.problems import source, splits
 from bdh_reason.train.recipe import parse
@@ -159,6 +164,20 @@ def test_there_is_a_table_for_feedback_where_any_part_feeds_back(feedback, table
     assert reasoners[0].model is reasoners[1].model
 
 
+@pytest.mark.parametrize("name", [name for name in discover.model_names() if discover.model_module(name).Config().relations])
+def test_a_model_bound_to_the_relations_of_a_grid_reads_a_text_as_one_that_is_not(name):
+    module, (cells, line) = discover.model_module(name), (BOARDS[kind] for kind in ("cells", "sequence"))
+    config = next(config for config in module.EXAMPLES if config.relations and not config.coordinates)
+    bound, free = initial(module.Model, config, cells, 0), initial(module.Model, replace(config, relations=False), line, 0)
+    bound.check(line)
+    free.load_state_dict(bound.state_dict())
+    tokens_Bt = torch.arange(2 * line.tokens).view(2, -1) + 40
+    replies = [list(Reasoner(model, line, Loop()).think(tokens_Bt, 2))[-1] for model in (bound, free)]
+    assert torch.equal(*replies)
+    assert bound.step_flops(line) == free.step_flops(line)
+    assert bound.state_floats(line, 3) == free.state_floats(line, 3)
+
+
 def test_parts_that_share_families_across_splits_are_refused(tmp_path):
     with pytest.raises(UserError, match="the data set leaks: leak between"):
         splits(mixture(parts=[{"share": 0.5}, {"share": 0.5, "data": {"size": 100, "shares": [0.2, 0.2, 0.6]}}]), tmp_path, lambda *_: None)
@@ -203,7 +222,8 @@ def test_a_mistake_is_named(changes, message):
     [
         ("[{share: 0.5}, {share: 0.4}]", "shares that add up to 1"),
         ("[{share: 0.5}, {share: 0.5, reading: sequence}]", "unknown reading 'sequence' in the candidates view of sudoku"),
-        ("[{share: 0.5, view: cells}, {share: 0.5, view: cells, reading: sequence}]", "relations=true on a sequence"),
+        ("[{share: 1.0, view: cells, reading: sequence}]", "relations=true on a sequence"),
+        ("[{share: 0.5, view: cells}, {share: 0.5, view: cells, task: {name: toy}}]", "relations=true on a grid with 0 relations"),
         ("[{share: 0.5}, {share: 0.5, view: cells}]", "a board in the cells view"),
         ("[{share: 0.5}, {share: 0.5, batch: 5000}]", "a batch of 5000 from a split"),
     ],

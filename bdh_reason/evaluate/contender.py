@@ -46,8 +46,7 @@ class Contender:
     def reasoner(self, task: Task, device: str) -> Reasoner:
         """The model before the board of `task`, in the view and the reading it was trained in. Raises UserError where the weights do not fit that board."""
         own = self.like(task)
-        home = self.recipe.each[0]
-        model = self.recipe.build_model(home.build_task().board(home.view, home.reading))
+        model = self.recipe.reasoners()[0].model
         try:
             model.load_state_dict(self.weights)
         except RuntimeError as error:

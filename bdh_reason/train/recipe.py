@@ -147,10 +147,13 @@ class Recipe(Section):
         return initial(discover.model_module(self.model.name).Model, self.model_options(), board, self.seed, feedback)
 
     def reasoners(self) -> tuple[Reasoner, ...]:
-        """One fresh model before the board of every part. Raises UserError for a board that a task does not have or that the model cannot read."""
+        """One fresh model before the board of every part, made for the first grid among them: a text has no relations to bind its heads to.
+
+        Raises UserError for a board that a task does not have or that the model cannot read.
+        """
         boards = [one.build_task().board(one.view, one.reading) for one in self.each]
-        model = self.build_model(boards[0])
-        for board in boards[1:]:
+        model = self.build_model(next((board for board in boards if board.reading == "grid"), boards[0]))
+        for board in boards:
             model.check(board)
         return tuple(Reasoner(model, board, one.loop) for board, one in zip(boards, self.each))
 
