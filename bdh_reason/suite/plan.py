@@ -21,9 +21,12 @@ FOLDER = Path(__file__).parent / "suites"
 
 
 class Asked(Section):
-    """One exam that every cell sits: `eval`'s options of the same names. Arms that are chosen between are compared on validation."""
+    """One exam that every cell sits: `eval`'s options of the same names. Arms that are chosen between are compared on validation.
 
-    depth: tuple[Positive, ...]
+    Without a depth each thinks as deeply as it was validated. A recipe with horizons is asked its exam's.
+    """
+
+    depth: tuple[Positive, ...] | None = None
     data: str | None = None
     split: Literal["validation", "test"] = "validation"
     limit: Positive | None = None
