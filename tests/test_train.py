@@ -16,6 +16,7 @@ from toy import installed
 
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.train.average import Average
+from bdh_reason.train.callbacks import Validation
 from bdh_reason.train.checkpoint import read, write
 from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import splits
@@ -165,6 +166,25 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="not finite"):
         run(tmp_path / "run", recipe(validation={"every": 100, "problems": 4, "depth": 1}))
     assert not list((tmp_path / "run").glob("state*"))
+
+
+def test_what_was_best_before_the_cool_down_does_not_stand_in_it(tmp_path, monkeypatch):
+    """Validated after 2, 4 … 10 steps, cooling down from 6 on; the scores fall, but for the last but one."""
+    scores = iter([0.9, 0.8, 0.3, 0.4, 0.2])
+
+    def scored(self, trainer, learner, *_):
+        if learner.done % 2 == 0:
+            self.latest, self.at = next(scores), learner.done
+
+    monkeypatch.setattr(Validation, "on_train_batch_end", scored)
+    cooling = recipe(optimiser={"warmup": 2, "decay": "wsd", "cooldown": 0.4})
+    interrupt(4, monkeypatch)
+    with pytest.raises(RunError, match="interrupted"):
+        run(tmp_path / "run", cooling)
+    assert read(tmp_path / "run" / "model.json").card.step == 2
+    run(tmp_path / "run", cooling)
+    kept = read(tmp_path / "run" / "model.json").card
+    assert (kept.step, kept.validation) == (8, 0.4)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

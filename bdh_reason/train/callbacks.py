@@ -18,9 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
 from bdh_reason.task import Problems, Task
-from bdh_reason.train.checkpoint import Card, write
+from bdh_reason.train.checkpoint import Card, read, write
 from bdh_reason.train.flight import Flight, burn_in
-from bdh_reason.train.module import Learner
+from bdh_reason.train.module import Learner, cool_down
 from bdh_reason.train.recipe import Recipe
 
 KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
@@ -72,12 +72,14 @@ class Validation(Callback):
 class Keeper(Callback):
     """Writes `state` from time to time, at the end and when terminated, and `model` whenever validation is at least as good as ever.
 
+    Before a cool-down the weights jump about and a few hundred problems flatter some of them: what was best there does not stand once it has begun.
     A run that ends before its first validation leaves its averaged weights as `model` all the same.
     """
 
     def __init__(self, folder: Path, validation: Validation, data: list[str], best: float | None, wandb_id: str, parents: list[dict[str, Any]]) -> None:
         self.folder, self.validation, self.data, self.best, self.wandb_id = folder, validation, data, best, wandb_id
         self.parents = parents
+        self.best_at = read(folder / "model.json").card.step if (folder / "model.json").exists() else 0
         self.kept_at = time.monotonic()
         self.burnt_flops = 0.0
 
@@ -93,8 +95,9 @@ class Keeper(Callback):
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
         self.burnt_flops += self.burnt(learner, learner.done - 1)
         latest = self.validation.latest
-        if latest is not None and self.validation.at == learner.done and (self.best is None or latest >= self.best):
-            self.best = latest
+        outdated = self.best_at < cool_down(learner.recipe) <= learner.done
+        if latest is not None and self.validation.at == learner.done and (self.best is None or latest >= self.best or outdated):
+            self.best, self.best_at = latest, learner.done
             write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
         if time.monotonic() - self.kept_at > KEEP_EVERY:
             self.keep(learner)

@@ -29,6 +29,12 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return optimiser.lr * min((step + 1) / max(optimiser.warmup, 1), optimiser.final + (1 - optimiser.final) * left)
 
 
+def cool_down(recipe: Recipe) -> float:
+    """The optimiser step from which on a "wsd" run cools down; 0 where the rate falls all the time."""
+    optimiser = recipe.optimiser
+    return recipe.steps * (1 - optimiser.cooldown) if optimiser.decay == "wsd" else 0.0
+
+
 class Learner(lightning.LightningModule):
     """Trains the one model of all reasoners, each before the board of a part of the recipe; `done` counts finished optimiser steps over all slices of a
     run, `flights` is what the last step of each part handed on.
