@@ -18,7 +18,7 @@ from typing import Any
 
 from bdh_reason.config import configure
 from bdh_reason.errors import UserError, unknown
-from bdh_reason.task import Task
+from bdh_reason.task import Corpus, Subject, Task
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -49,7 +49,12 @@ def _named(folder: str, export: str) -> dict[str, str]:
 
 
 def task_names() -> list[str]:
-    """Names of all tasks, without importing them."""
+    """Names of all tasks."""
+    return [name for name in subject_names() if issubclass(kind(name), Task)]
+
+
+def subject_names() -> list[str]:
+    """Names of all tasks and corpora, without importing them."""
     return sorted(_named("tasks", "Task"))
 
 
@@ -72,7 +77,7 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def task_module(name: str) -> Any:
-    """The module of a task or a preset; it exports `Config` and `Task`. Raises UserError for an unknown name."""
+    """The module of a task, a corpus or a preset; it exports `Config` and `Task` or `Corpus`. Raises UserError for an unknown name."""
     return _module(_named("tasks", "Task"), "task", resolve(name)[0])
 
 
@@ -81,21 +86,46 @@ def instance(name: str) -> dict[str, str]:
     return dict(re.findall(r"^    (options|prompt|reply|chance) +(\S.*)$", task_module(name).__doc__ or "", re.MULTILINE))
 
 
-def build_task(name: str, options: Mapping[str, Any]) -> Task:
-    """A task, or a preset of one, by name with some of its options changed. Raises UserError for an unknown name or option."""
+def kind(name: str) -> type[Subject]:
+    """The class that a name stands for: a `Task` or a `Corpus`. Raises UserError for an unknown name."""
     module = task_module(name)
-    built: Task = module.Task(configure(module.Config, {**resolve(name)[1], **options}, f"the options of task {name}"))
+    found: type[Subject] = module.Corpus if hasattr(module, "Corpus") else module.Task
+    return found
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is that of a corpus or of a preset of one; not where it is unknown."""
+    return name in {*subject_names(), *presets()} and issubclass(kind(name), Corpus)
+
+
+def build(name: str, options: Mapping[str, Any]) -> Subject:
+    """A task, a corpus, or a preset of one, by name with some of its options changed. Raises UserError for an unknown name or option."""
+    config = configure(task_module(name).Config, {**resolve(name)[1], **options}, f"the options of task {name}")
+    return kind(name)(config)  # type: ignore[call-arg]
+
+
+def build_task(name: str, options: Mapping[str, Any]) -> Task:
+    """`build` of a task. Raises UserError for a text too."""
+    if not isinstance(built := build(name, options), Task):
+        raise UserError(f"{name} is a text and has no problems", ", ".join(task_names()))
+    return built
+
+
+def build_corpus(name: str, options: Mapping[str, Any]) -> Corpus:
+    """`build` of a corpus. Raises UserError for a task too."""
+    if not isinstance(built := build(name, options), Corpus):
+        raise UserError(f"{name} is no text", ", ".join(sorted(set(subject_names()) - set(task_names()))))
     return built
 
 
 def at_horizon(name: str, options: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     """The options of a task, or of a preset, at one horizon. Raises UserError for a task that has none, and outside of its range."""
-    kind = task_module(name).Task
-    if not kind.horizon:
+    its = kind(name)
+    if not its.horizon:
         raise UserError(f"horizon {horizon} of task {name}, which has none", "a task with a horizon")
-    if kind.ladder and not kind.ladder[0] <= horizon <= kind.ladder[-1]:
-        raise UserError(f"horizon {horizon} of task {name}", f"{kind.ladder[0]} to {kind.ladder[-1]}, its {kind.horizon}")
-    return {**options, kind.horizon: horizon}
+    if its.ladder and not its.ladder[0] <= horizon <= its.ladder[-1]:
+        raise UserError(f"horizon {horizon} of task {name}", f"{its.ladder[0]} to {its.ladder[-1]}, its {its.horizon}")
+    return {**options, its.horizon: horizon}
 
 
 def model_names() -> list[str]:
@@ -107,6 +137,11 @@ def model_module(name: str) -> Any:
     """The module of a model; it exports `Config` and `Model`. Raises UserError for an unknown name."""
     known = {model: path for model, path in _named("baselines", "Model").items() if model != "guess"}
     return _module({"bdh": "bdh_reason.bdh", **known}, "model", name)
+
+
+def codes() -> dict[str, Any]:
+    """The baselines of texts that read no weights: name -> function(training documents, documents) -> bits float64 [n]."""
+    return dict(importlib.import_module(_named("baselines", "Model")["guess"]).CODES)
 
 
 def guesses() -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""What a task is: problems as arrays, a board that turns them into tokens, rules that verify replies.
+"""What a model is put before. A task: problems as arrays, a board that turns them into tokens, rules that verify replies. A corpus: a text.
 
 Axes: N problems, T positions of the prompt, S symbols a reply may use, K coordinates, R relations, G groups, k members of a group.
-A task is one file (or one folder) under `tasks/` that exports `Config` (a frozen dataclass) and `Task`; nothing else registers it.
+Each is one file (or one folder) under `tasks/` that exports `Config` (a frozen dataclass) and `Task` or `Corpus`; nothing else registers it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -19,6 +20,7 @@ from bdh_reason.errors import UserError
 View = Literal["cells", "candidates"]
 Reading = Literal["grid", "sequence"]
 OPEN, GIVEN, EXCLUDED = 0, 1, 2  # the three tokens of the candidate view
+MARK = 0  # the byte before every document of a text; inside none
 
 
 @dataclass(frozen=True)
@@ -113,23 +115,25 @@ class Board:
         return table[reply_NT]
 
 
-class Task(ABC):
-    """The contract of a task. An instance is one configuration: `Task(Config(...))`.
-
-    `tests/test_every_task.py` holds every task found on disk to it.
-    """
+class Subject(ABC):
+    """What tasks and corpora have in common. An instance is one configuration: `Task(Config(...))`."""
 
     name: ClassVar[str]
     version: ClassVar[str]
     edges: ClassVar[tuple[float, ...]] = ()  # upper ends of the difficulty slices of a result table; the last slice is open
     horizon: ClassVar[str] = ""  # the option of Config that says how far a problem reaches, where a task has one: a curve is drawn over it
     ladder: ClassVar[tuple[int, ...]] = ()  # values of that option from the smallest to the largest, the steps of a curve
-    apart: bool = False  # whether problems of one call of `generate` are akin; the splits of a data set are then grown apart, with `grow`
     config: Any
 
     @abstractmethod
     def board(self, view: View, reading: Reading) -> Board:
-        """The board of this configuration. Raises UserError for a view or reading the task does not have."""
+        """The board of this configuration. Raises UserError for a view or reading it does not have."""
+
+
+class Task(Subject):
+    """The contract of a task; `tests/test_every_task.py` holds every task found on disk to it."""
+
+    apart: bool = False  # whether problems of one call of `generate` are akin; the splits of a data set are then grown apart, with `grow`
 
     @abstractmethod
     def generate(self, rng: np.random.Generator, n: int) -> Problems:
@@ -184,3 +188,66 @@ class Task(ABC):
     @abstractmethod
     def picture(self, cells: Sequence[str]) -> str:
         """The board drawn around T given texts, each one character wide when printed: lets a caller colour them."""
+
+
+class Corpus(Subject):
+    """The contract of a text: documents of bytes, split by their content and scored in bits per byte; there is nothing to verify.
+
+    Its `Config` has at least `window`, the bytes that are read at once. Before a document stands MARK, so that its first byte is predicted too.
+    """
+
+    @abstractmethod
+    def splits(self) -> Mapping[str, Sequence[np.ndarray]]:
+        """The documents of "train", "validation" and "test", uint8 each and none empty. Raises UserError for a text that cannot be had."""
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What a result row says of the text: its name and the options that matter, and no place on a disk."""
+
+    def traces(self, document: np.ndarray) -> set[bytes]:
+        """What is in no document of another split: who was trained on most of these has seen the document."""
+        return {document.tobytes()}
+
+    def floor(self, documents: Sequence[np.ndarray]) -> np.ndarray | None:
+        """What each document costs in bits under the source that wrote it, float64 [n]; None where nobody knows that source."""
+        return None
+
+    def documents(self, split: str) -> Sequence[np.ndarray]:
+        """Those of one split, or of "all". Raises UserError as `splits` does, and for a split without a document."""
+        found = self.splits()
+        chosen = [document for documents in found.values() for document in documents] if split == "all" else found[split]
+        if not len(chosen):
+            raise UserError(f"no document of {self.about()} is in {split}", "more text, or shorter documents")
+        return chosen
+
+    def board(self, view: View, reading: Reading) -> Board:
+        """A line of `window` bytes, read from left to right."""
+        if (view, reading) != ("cells", "sequence"):
+            raise UserError(f"a text in the view {view} as a {reading}", "view: cells, reading: sequence")
+        length = self.config.window
+        return Board(view, reading, length, bytes(range(256)), MARK, np.zeros((length, 0), np.int16))
+
+    def windows(self, rng: np.random.Generator, n: int, length: int) -> np.ndarray:
+        """Stretches of the training documents, each with its MARK, from anywhere in the row of them all, uint8 [n, length].
+
+        Raises UserError where all documents together are shorter.
+        """
+        if len(self._row) < length:
+            raise UserError(f"windows of {length} bytes from a text of {len(self._row)}", "shorter windows or a longer text")
+        start_n = rng.integers(0, len(self._row) - length + 1, n)
+        return self._row[start_n[:, None] + np.arange(length)]
+
+    @cached_property
+    def _row(self) -> np.ndarray:
+        mark = np.array([MARK], np.uint8)
+        return np.concatenate([part for document in self.documents("train") for part in (mark, document)])
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of all documents and of which split each is in: the `data_hash` of a result row."""
+        digest = hashlib.sha256()
+        for split, documents in self.splits().items():
+            digest.update(f"{split} {[len(document) for document in documents]}".encode())
+            for document in documents:
+                digest.update(document.tobytes())
+        return digest.hexdigest()

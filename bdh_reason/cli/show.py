@@ -29,13 +29,12 @@ def show_table(files: tuple[Path, ...], write: bool) -> None:
 @click.command()
 @options.as_json
 def tasks(json_lines: bool) -> None:
-    """List the tasks with their horizons and an instance of each, and the presets of their options."""
-    from bdh_reason.discover import instance, presets, task_module, task_names
+    """List the tasks with their horizons and an instance of each, the texts, and the presets of their options."""
+    from bdh_reason.discover import instance, kind, presets, subject_names, task_module
 
     found: dict[str, dict[str, Any]] = {}
-    for name in task_names():
-        kind = task_module(name).Task
-        found[name] = {"about": _about(task_module(name)), "horizon": kind.horizon, "ladder": kind.ladder, **instance(name)}
+    for name in subject_names():
+        found[name] = {"about": _about(task_module(name)), "horizon": kind(name).horizon, "ladder": kind(name).ladder, **instance(name)}
     for name, (task, chosen) in presets().items():
         found[name] = {"about": f"{task} with {', '.join(f'{key}={value}' for key, value in chosen.items())}"}
     _list(found, json_lines)
@@ -45,12 +44,12 @@ def tasks(json_lines: bool) -> None:
 @options.as_json
 def list_models(json_lines: bool) -> None:
     """List the architectures of recipes, the released models and the guesses."""
-    from bdh_reason.discover import guesses, model_module, model_names
+    from bdh_reason.discover import codes, guesses, model_module, model_names
     from bdh_reason.train.checkpoint import released
 
     found = {name: _about(model_module(name)) for name in model_names()}
     found |= dict.fromkeys(released(), "A released checkpoint, for --model.")
-    found |= {name: _about(guess) for name, guess in guesses().items()}
+    found |= {name: _about(guess) for name, guess in {**guesses(), **codes()}.items()}
     _list({name: {"about": about} for name, about in found.items()}, json_lines)
 
 

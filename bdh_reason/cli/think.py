@@ -15,17 +15,20 @@ from bdh_reason.cli import options
 @click.argument("recipe")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/RECIPE]")
 @click.option("--data", "root", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where data sets are built.")
+@click.option("--text", type=click.Path(path_type=Path), help="A file or folder, for a recipe of text. [default: what the recipe says]")
 @click.option("--max-time", metavar="TIME", help="Train this long, e.g. 90s, 9m, 2h, after the data are built; the same command goes on later.")
 @click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")
 @options.settings
-def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resume: str, device: str, plan: bool, pairs: tuple[str, ...]) -> None:
+def train(
+    recipe: str, out: Path | None, root: Path, text: Path | None, max_time: str | None, resume: str, device: str, plan: bool, pairs: tuple[str, ...]
+) -> None:
     """Train by RECIPE (a name or a YAML file); continues a run that was stopped. A name that does not exist gets the list of those that do."""
     from bdh_reason.config import words
     from bdh_reason.train.recipe import load
 
-    chosen = load(recipe, words(pairs))
+    chosen = load(recipe, words([*pairs, f"task.options.path={json.dumps(str(text))}"] if text else pairs))
     if plan:
         from bdh_reason.train.plan import plan as make_plan
 
@@ -37,16 +40,17 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
     seconds, where = options.seconds(max_time), options.device(device)
     folder = out or options.ROOTS["runs"] / chosen.name
     outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, where, resume == "auto", seconds)
-    done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, "validation_exact_match": outcome.validation}
+    done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, f"validation_{outcome.metric}": outcome.validation}
     click.echo(json.dumps(done))
 
 
 @click.command("eval")
 @click.option("--task", default="sudoku", show_default=True)
-@click.option("--model", "models", multiple=True, metavar="REF", help="A run's folder, a released name or a guess (chance, copy, oracle); may be repeated.")
+@click.option("--model", "models", multiple=True, metavar="REF", help="A run's folder, a released name or a guess (`models` lists them); may be repeated.")
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="A data set. [default: the model's own]")
 @click.option("--split", default="test", show_default=True, help="Choose on validation, report on test.")
 @click.option("--puzzles", type=click.Path(path_type=Path), help="A file of puzzles instead.")
+@click.option("--text", type=click.Path(path_type=Path), help="All of a file or folder, for a model of text. [default: the test split of its own text]")
 @click.option("--horizon", help="Fresh problems of these horizons instead, e.g. 4,16,64. [default: those of the model's recipe, where it has some]")
 @click.option("--depth", help="Latent steps, one or more numbers, e.g. 16,64. [default: as deep as the model was validated]")
 @click.option("--mode", default="in_place", show_default=True, help="in_place, restarts or greedy.")
@@ -58,7 +62,7 @@ def train(recipe: str, out: Path | None, root: Path, max_time: str | None, resum
 @options.as_json
 @options.settings
 def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None, datasets: Path, rows: Path | None, horizon: str | None, **asked: Any) -> None:
-    """Score models on held-out problems, without chain of thought; every reply is verified by the rules."""
+    """Score models on held-out problems, without chain of thought; every reply is verified by the rules. Texts are scored in bits per byte."""
     from bdh_reason.compare.report import report
     from bdh_reason.config import words
     from bdh_reason.evaluate.exam import examine
@@ -71,7 +75,7 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
     show = options.progress("evaluating")
     results = examine(task, words(pairs), models, depths, options.device(device), datasets, show, horizons=horizons, **asked)
     if any(row.unseen is None and row.arch for row in results):
-        click.echo(f"a model's training data is not under {datasets}: nothing says whether it has seen these problems", err=True)
+        click.echo(f"a model's training data is not at hand (under {datasets}, or its text): nothing says whether it has seen these problems", err=True)
     click.echo("\n".join(row.line() for row in results) if json_lines else report(results))
     if rows:
         append(rows, results)

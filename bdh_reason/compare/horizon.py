@@ -79,7 +79,7 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
     mean_1H, drawn_WH, horizons_H = exact_RH.mean(0, keepdims=True), resampled(exact_RH, n_RH), np.array(horizons)
     points = [estimate(float(value), drawn_W) for value, drawn_W in zip(mean_1H[0], drawn_WH.T)]
     if len(runs) == 1:
-        points = [Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows_RH[0]]
+        points = [Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows_RH[0]]  # type: ignore[arg-type]  # problems have all three
     first = rows_RH[0][0]
     return Curve(
         first.task,

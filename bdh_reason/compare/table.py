@@ -7,12 +7,29 @@ from collections.abc import Sequence
 from bdh_reason.evaluate.rows import Row
 
 HEAD = ("problems", "model", "params", "mode", "depth", "difficulty", "n", "exact_match [95 %]", "cells", "chance", "GFLOP", "training PFLOP", "seed")
+TEXTS = ("text", "model", "params", "mode", "depth", "documents", "bytes", "bits_per_byte [95 %]", "floor", "GFLOP", "training PFLOP", "seed")
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A Markdown table, one line a row, in the order given."""
-    lines = [HEAD, tuple("---" if place < 2 else "--:" for place in range(len(HEAD)))]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (*lines, *(_cells(row) for row in rows)))
+    """A Markdown table, one line a row, in the order given; rows of texts have one of their own, after it."""
+    texts = [row for row in rows if row.bits_per_byte is not None]
+    tables = [(HEAD, [_cells(row) for row in rows if row.bits_per_byte is None]), (TEXTS, [_text_cells(row) for row in texts])]
+    return "\n\n".join(_markdown(head, cells) for head, cells in tables if cells or (head is HEAD and not texts))
+
+
+def _markdown(head: Sequence[str], lines: Sequence[tuple[str, ...]]) -> str:
+    rule = tuple("---" if place < 2 else "--:" for place in range(len(head)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
+
+
+def _text_cells(row: Row) -> tuple[str, ...]:
+    interval = "" if row.ci_low is None else f" [{row.ci_low:.4f}, {row.ci_high:.4f}]"
+    mode = row.mode if row.context is None else f"{row.mode}, context {row.context}"
+    flops, training = (f"{number / unit:.3g}" if number is not None else "–" for number, unit in ((row.flops_per_problem, 1e9), (row.train_flops, 1e15)))
+    floor = "–" if row.floor is None else f"{row.floor:.4f}"
+    depth, seed = ("–" if number is None else str(number) for number in (row.depth, row.seed))
+    about = (f"{problem_name(row)} ({row.split})", row.model, f"{row.params or 0:,}", mode, depth, f"{row.n:,}", f"{row.scored_bytes:,}")
+    return (*about, f"{row.bits_per_byte:.4f}{interval}", floor, flops, training, seed)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -31,6 +48,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 def problem_name(row: Row) -> str:
     """The task, its board and what else is not as usual, e.g. `sudoku 6×6` or `sudoku 9×9, mix 16/11/12/48/12`."""
     options = {name: value for name, value in row.config.items() if value is not None}
+    if row.bits_per_byte is not None:
+        return ", ".join([str(options.pop("source", row.task)), *(f"{name} {value}" for name, value in options.items())])
     box = options.pop("box", None)
     board = [f"{row.task} {box[0] * box[1]}×{box[0] * box[1]}" if box else row.task]
     return ", ".join(board + [f"{name} {'/'.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in options.items()])
@@ -39,13 +58,13 @@ def problem_name(row: Row) -> str:
 def first_right(rows: Sequence[Row]) -> str:
     """A Markdown table of the steps until the first right reply, where it was seen; – where that many problems never had one."""
     head = ("problems", "model", "depth", "difficulty", "n", "median step", "90 % by step", "never", "right and left it")
-    lines = [head, tuple("---" if place < 2 else "--:" for place in range(len(head)))]
+    lines = []
     for row in rows:
         if row.first_right:
             steps = (str(row.first_right[name]) if row.first_right[name] else "–" for name in ("median", "p90"))
             counts = (f"{row.first_right[name]:,}" for name in ("never", "left"))
             lines.append((f"{problem_name(row)} ({row.split})", row.model, str(row.depth), row.difficulty or "all", f"{row.n:,}", *steps, *counts))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _markdown(head, lines)
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:

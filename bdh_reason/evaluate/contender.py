@@ -9,7 +9,7 @@ from typing import Any
 from bdh_reason import discover
 from bdh_reason.errors import UserError
 from bdh_reason.reason.loop import Reasoner
-from bdh_reason.task import Task
+from bdh_reason.task import Subject
 from bdh_reason.train.checkpoint import Card, locate, read, released
 from bdh_reason.train.recipe import Recipe, parse
 
@@ -33,17 +33,22 @@ class Contender:
             raise UserError(f"{self.name} was trained on {' and '.join(known)}, not on {task}", ", ".join(known))
         return found
 
-    def like(self, task: Task) -> Recipe:
+    def like(self, task: Subject) -> Recipe:
         """The recipe of the part with this task's options, or else of the first part that was trained on it; raises as `of` does."""
         found = self.of(task.name)
-        return next((one for one in found if one.build_task().config == task.config), found[0])
+        return next((one for one in found if one.subject().config == task.config), found[0])
+
+    def lessons(self) -> list[tuple[Recipe, str]]:
+        """What this model, its parents and theirs were trained on: the recipe of each part and the hash of its data."""
+        cards = self.card.lessons()
+        return [(one, data_hash) for recipe, hashes in cards for one, data_hash in zip(parse(recipe, self.name).each, hashes)]
 
     def horizons(self, task: str) -> list[int] | None:
         """The horizons of a task that it was trained on; None for a task without."""
-        built = [one.build_task() for one in self.of(task)]
+        built = [one.subject() for one in self.of(task)]
         return sorted({getattr(one.config, one.horizon) for one in built}) if built[0].horizon else None
 
-    def reasoner(self, task: Task, device: str) -> Reasoner:
+    def reasoner(self, task: Subject, device: str) -> Reasoner:
         """The model before the board of `task`, in the view and the reading it was trained in. Raises UserError where the weights do not fit that board."""
         own = self.like(task)
         model = self.recipe.reasoners()[0].model

@@ -85,28 +85,30 @@ def sit_model(
         raise UserError(f"--mode {mode} {'without' if restarts is None else 'with'} --restarts", "--mode restarts --restarts 8, or neither")
     reasoner = contender.reasoner(exam.task, device)
     replies, seconds, rounds = _replies(reasoner, exam, depths, mode, seed, restarts, see)
-    recipe = contender.recipe
     for depth in sorted(depths):
-        about = {
-            "model": contender.name,
-            "recipe": recipe.name,
-            "arch": recipe.model.name,
-            "seed": recipe.seed,
-            "step": contender.card.step,
-            "weights": contender.sha256,
-            "params": reasoner.model.size(),
-            "state_floats": reasoner.model.state_floats(reasoner.board, depth),
-            "flops_per_problem": rounds[depth] * reasoner.model.flops(reasoner.board, depth, reasoner.loop.feedback),
-            "train_flops": contender.card.train_flops,
-            "match": recipe.match or None,
-            "mode": mode,
-            "restarts": restarts,
-            "depth": depth,
-            "trained": contender.horizons(exam.task.name),
-            "device": device_name(device),
-            "dtype": "fp32",
-        }
-        yield Sitting(about, replies[depth], seconds.get(depth))
+        about = {**of_model(contender, reasoner, depth, rounds[depth], device), "mode": mode, "restarts": restarts}
+        yield Sitting({**about, "trained": contender.horizons(exam.task.name)}, replies[depth], seconds.get(depth))
+
+
+def of_model(contender: Contender, reasoner: Reasoner, depth: int, rounds: float, device: str) -> dict[str, Any]:
+    """What a row says of a trained model that answers a problem with `rounds` rollouts of `depth` steps."""
+    recipe = contender.recipe
+    return {
+        "model": contender.name,
+        "recipe": recipe.name,
+        "arch": recipe.model.name,
+        "seed": recipe.seed,
+        "step": contender.card.step,
+        "weights": contender.sha256,
+        "params": reasoner.model.size(),
+        "state_floats": reasoner.model.state_floats(reasoner.board, depth),
+        "flops_per_problem": rounds * reasoner.model.flops(reasoner.board, depth, reasoner.loop.feedback),
+        "train_flops": contender.card.train_flops,
+        "match": recipe.match or None,
+        "depth": depth,
+        "device": device_name(device),
+        "dtype": "fp32",
+    }
 
 
 def _replies(
@@ -144,11 +146,15 @@ def sit_guess(name: str, exam: Exam, seed: int = 0) -> Sitting:
     begun = time.perf_counter()
     draw = rng.generator(seed, "guess", name)
     reply_NT = discover.guesses()[name](exam.task, exam.problems.prompt, exam.problems.scored, draw)
+    return Sitting({**of_guess(name), "mode": "guess"}, reply_NT, time.perf_counter() - begun)
+
+
+def of_guess(name: str) -> dict[str, Any]:
+    """What a row says of a baseline without weights."""
     nothing = dict.fromkeys(
         ("recipe", "arch", "seed", "step", "weights", "state_floats", "flops_per_problem", "train_flops", "match", "depth", "restarts", "trained")
     )
-    about = {**nothing, "model": name, "params": 0, "mode": "guess", "device": device_name("cpu"), "dtype": "none"}
-    return Sitting(about, reply_NT, time.perf_counter() - begun)
+    return {**nothing, "model": name, "params": 0, "device": device_name("cpu"), "dtype": "none"}
 
 
 def mark(exam: Exam, sitting: Sitting, unseen: bool | None, witness: Witness | None = None) -> list[Row]:

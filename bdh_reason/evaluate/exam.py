@@ -19,8 +19,9 @@ from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import independent, open_split
 from bdh_reason.data.splits import SPLITS, check_split, only
 from bdh_reason.errors import UserError
+from bdh_reason.evaluate import language
 from bdh_reason.evaluate.contender import Contender, checkpoint
-from bdh_reason.evaluate.evaluate import Exam, mark, sit_guess, sit_model
+from bdh_reason.evaluate.evaluate import MODES, Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.seen import exclude_seen, refuse_seen
 from bdh_reason.evaluate.witness import Witness
@@ -56,6 +57,7 @@ def examine(
     restarts: int | None = None,
     limit: int | None = None,
     horizons: tuple[int, ...] | None = None,
+    text: Path | None = None,
 ) -> list[Row]:
     """Rows of every contender on the same problems: a split of a data set, a file of puzzles, fresh problems at each of some horizons, or what the first
     model's recipe says: its horizons, or else the data of each of its parts.
@@ -63,8 +65,14 @@ def examine(
     Without `depths` each model thinks as deeply as it was validated. Of a split every family counts once, so that its problems are independent; so it does
     at a horizon, where the families that a contender was trained on are left out for all.
     Raises UserError for unknown names, for boards that do not fit the weights, for a horizon out of range, and for other problems whose family a contender
-    was trained on.
+    was trained on. A text is scored by `language.examine`, all of `text` where it is given.
     """
+    if discover.is_text(task):
+        if folder or puzzles or restarts or horizons or mode != MODES[0]:
+            raise UserError("--data, --puzzles, --horizon, --mode or --restarts with a text", "--text, --split, --depth and --limit")
+        return language.examine(task, options, models or (default_model(task),), depths, device, progress, split, text, limit)
+    if text:
+        raise UserError(f"--text with {task}, which is no text", "--task text")
     names = models or (default_model(task),)
     contenders = {name: None if name in discover.guesses() else checkpoint(name) for name in names}
     trained = [contender for contender in contenders.values() if contender]

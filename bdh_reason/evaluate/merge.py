@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bdh_reason import discover
 from bdh_reason.bdh import Model
 from bdh_reason.bdh.surgery import concatenate
 from bdh_reason.errors import UserError
@@ -35,12 +36,12 @@ def merge(a: str, b: str, out: Path) -> Model:
 
 def _kind(recipe: Recipe) -> dict[str, Any]:
     """What two recipes must have in common: of each part where there are several."""
-    kinds = {"task": [one.task.name for one in recipe.each], **{key: [getattr(one, key) for one in recipe.each] for key in COMMON}}
+    kinds = {"task": [discover.resolve(one.task.name)[0] for one in recipe.each], **{key: [getattr(one, key) for one in recipe.each] for key in COMMON}}
     return {key: values if len(values) > 1 else values[0] for key, values in kinds.items()}
 
 
 def _model(parent: Contender) -> Model:
-    model = parent.reasoner(parent.recipe.each[0].build_task(), "cpu").model
+    model = parent.reasoner(parent.recipe.each[0].subject(), "cpu").model
     if not isinstance(model, Model):
         raise UserError(f"{parent.name} is a {model.name}", "models named bdh: their neurons can stand side by side")
     return model

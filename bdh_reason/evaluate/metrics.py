@@ -1,6 +1,6 @@
 """Scores of replies. Never a bare "accuracy": exact_match counts whole problems, cell_accuracy counts scored positions.
 
-Axes: N problems, T positions, M scored positions of all problems.
+Axes: N problems or documents, T positions, M scored positions of all problems.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from itertools import pairwise
 from math import sqrt
 
 import numpy as np
+
+from bdh_reason import rng
+
+DRAWS = 2000
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -55,3 +59,16 @@ def difficulty_slices(difficulty_N: np.ndarray, edges: tuple[float, ...]) -> dic
     slice_N = np.searchsorted(edges, difficulty_N, side="left")
     labels = [f"≤{edges[0]:g}", *(f"{low:g}–{high:g}" for low, high in pairwise(edges)), f">{edges[-1]:g}"] if edges else ["all"]
     return {label: slice_N == place for place, label in enumerate(labels) if (slice_N == place).any()}
+
+
+def resampled(bits_N: np.ndarray, bytes_N: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % percentile bootstrap of bits_per_byte over documents, the same draws in every call: bytes of one document are no independent tries.
+
+    One document alone says nothing: (None, None).
+    """
+    source, n = rng.generator(0, "bootstrap of documents"), len(bits_N)
+    if n == 1:
+        return None, None
+    drawn = [source.multinomial(n, np.full(n, 1 / n)) for _ in range(DRAWS)]
+    low, high = np.quantile([(times_N @ bits_N) / (times_N @ bytes_N) for times_N in drawn], [0.025, 0.975])
+    return float(low), float(high)

@@ -61,10 +61,11 @@ def probe(
     contender = checkpoint(reference)
     recipe = contender.recipe
     known = next((one.task.options for one in recipe.each if one.task.name == task), {})
-    chosen = discover.build_task(task, {**known, **options}) if task else recipe.each[0].build_task()
-    reasoner, depth = contender.reasoner(chosen, device), depth or contender.like(chosen).validation.depth
+    chosen = discover.build_task(task, {**known, **options}) if task else None
+    home = chosen or next((one for one in recipe.each if discover.is_text(one.task.name)), recipe.each[0]).subject()
+    reasoner, depth = contender.reasoner(home, device), depth or contender.like(home).validation.depth
     inside(reasoner)
-    source = source_of.text(reasoner, text, limit) if text else source_of.problems(chosen, limit, seed)
+    source = source_of.problems(chosen, limit, seed) if chosen else source_of.text(reasoner, text or Path(), limit)
     given = sentences(reasoner, labelled) if labelled else None
     tested = concept(reasoner, given, depth, seed, progress) if given else []
     rows = [*_density(reasoner, source, depth, seed, progress), *_graphs(reasoner, seed, progress), *tested]

@@ -12,7 +12,7 @@ from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
 SCHEMA = 4
-SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded")}
+SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded", "scored_bytes", "context", "floor")}
 ADDED = {old: tuple(name for schema, names in SINCE.items() if schema > old for name in names) for old in range(1, SCHEMA)}  # what older rows lack: None there
 
 
@@ -29,6 +29,11 @@ class Row:
     `islands` and may fail together, null where they are independent · chance: expected exact_match of uniform guessing ·
     horizon: that of the problems, where their task has one · trained: the horizons the model was trained on · excluded: problems left out of the exam for
     all who sat it, because one of them was trained on their family, null where such an exam is refused.
+
+    Of a text the problems are documents: bits_per_byte is what all `scored_bytes` cost together, ci_low and ci_high are its 95 % bootstrap over documents
+    (null for one alone), floor is what they cost under the source that wrote them, where that is known, and scores of replies are null. mode "stream": a
+    byte is predicted from all before it in its document; "windows": in windows of which it has `context` bytes or more, where there are so many; "code": by
+    a code without a model.
     """
 
     created: str
@@ -53,12 +58,12 @@ class Row:
     horizon: int | None
     n: int
     unseen: bool | None
-    exact_match: float
-    ci_low: float
-    ci_high: float
-    cell_accuracy: float
+    exact_match: float | None
+    ci_low: float | None
+    ci_high: float | None
+    cell_accuracy: float | None
     bits_per_byte: float | None
-    chance: float
+    chance: float | None
     problems_per_s: float | None
     device: str
     dtype: str
@@ -70,7 +75,15 @@ class Row:
     islands: int | None = None
     trained: list[int] | None = None
     excluded: int | None = None
+    scored_bytes: int | None = None
+    context: int | None = None
+    floor: float | None = None
     schema: int = SCHEMA
+
+    @property
+    def score(self) -> str:
+        """The score that counts, by name."""
+        return f"exact_match {self.exact_match:.4f}" if self.bits_per_byte is None else f"bits_per_byte {self.bits_per_byte:.4f}"
 
     def line(self) -> str:
         """The row as one line of JSON."""

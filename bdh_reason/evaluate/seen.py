@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bdh_reason import discover
 from bdh_reason.data.manifest import Manifest
 from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.data.read import map_split, open_split
@@ -44,7 +45,7 @@ def exclude_seen(contenders: Iterable[Contender], exam: Exam, root: Path) -> Exa
 
 def _seen(contender: Contender, exam: Exam, root: Path) -> tuple[dict[str, np.ndarray], bool]:
     """By split which problems' families lie in it, bool [N], in any data set the contender was trained on; and whether all of these were at hand."""
-    hashes = contender.card.data()
+    hashes = {data_hash for one, data_hash in contender.lessons() if not discover.is_text(one.task.name)}
     if exam.data_hash in hashes:
         if exam.split == "train":
             raise UserError(f"the train split of {contender.name}", "validation or test")

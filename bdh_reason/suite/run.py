@@ -58,5 +58,5 @@ def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str
     rows = examine(cell.recipe.task.name, {}, (str(folder),), asked.depth, device, places.datasets, progress, folder=data, split=asked.split, limit=asked.limit)
     append(places.rows, rows)
     replace(mark, json.dumps([row.created for row in rows]).encode())
-    best = max(row.exact_match for row in rows if row.difficulty is None)
-    print(f"{cell.place}: exact_match {best:.4f}", file=sys.stderr, flush=True)
+    best = max((row for row in rows if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
+    print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -17,11 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
+from bdh_reason.reason.reading import code_lengths
 from bdh_reason.task import Problems, Task
 from bdh_reason.train.checkpoint import Card, read, write
 from bdh_reason.train.flight import Flight, burn_in
 from bdh_reason.train.module import Learner, cool_down
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.stream import Memory
 
 KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
 SAY_EVERY = 30.0  # seconds between two lines of a report that is not watched
@@ -29,8 +32,12 @@ SAY_EVERY = 30.0  # seconds between two lines of a report that is not watched
 
 @dataclass(frozen=True)
 class Quiz:
-    """What one part is validated on. Anything with a `name` and a `score`, the higher the better, can be asked in its stead."""
+    """What one part is validated on. Anything with a `name`, a `metric`, its `sign` (1: the higher the better, −1: the lower) and a `score` can be asked in
+    its stead.
+    """
 
+    metric: ClassVar[str] = "exact_match"
+    sign: ClassVar[int] = 1
     name: str
     task: Task
     problems: Problems
@@ -42,11 +49,32 @@ class Quiz:
         return float(self.task.verify(self.problems.prompt, reply_NT).mean())
 
 
-class Validation(Callback):
-    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest` and logged as `validation/exact_match`."""
+@dataclass(frozen=True)
+class Perusal:
+    """The same of a text: validation documents, read as in training, on and on or in windows."""
 
-    def __init__(self, quizzes: Sequence[Quiz | None]) -> None:
+    metric: ClassVar[str] = "bits_per_byte"
+    sign: ClassVar[int] = -1
+    name: str
+    documents: Sequence[np.ndarray]
+    depth: int
+    stream: bool
+
+    def score(self, reasoner: Reasoner) -> float:
+        """bits_per_byte."""
+        return float(code_lengths(reasoner, self.documents, self.depth, self.stream).sum() / sum(map(len, self.documents)))
+
+
+class Validation(Callback):
+    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest` and logged as `validation/METRIC`.
+
+    Where the parts are scored in different ways the mean is of exact_match and minus bits_per_byte, and is called merit.
+    """
+
+    def __init__(self, quizzes: Sequence[Quiz | Perusal | None]) -> None:
         self.quizzes = quizzes
+        self.kinds = {(quiz.metric, quiz.sign) for quiz in quizzes if quiz}
+        self.metric, self.sign = next(iter(self.kinds)) if len(self.kinds) == 1 else ("merit", 1)
         self.scores: dict[str, float] = {}
         self.latest: float | None = None
         self.at = 0  # the optimiser step of the latest
@@ -56,17 +84,23 @@ class Validation(Callback):
             return
         with learner.average.within(learner.model):
             self.scores = {quiz.name: quiz.score(reasoner) for quiz, reasoner in zip(self.quizzes, learner.reasoners) if quiz}
-        self.latest, self.at = sum(self.scores.values()) / len(self.scores), learner.done
-        learner.log("validation/exact_match", self.latest)
+        asked = [quiz for quiz in self.quizzes if quiz]
+        merits = [quiz.sign * self.scores[quiz.name] for quiz in asked]
+        self.latest, self.at = self.sign * sum(merits) / len(merits), learner.done
+        learner.log(f"validation/{self.metric}", self.latest)
         if len(self.scores) > 1:
-            learner.log_dict({f"validation/exact_match/{name}": score for name, score in self.scores.items()})
+            learner.log_dict({f"validation/{quiz.metric}/{quiz.name}": self.scores[quiz.name] for quiz in asked})
+
+    def as_good(self, score: float, best: float | None) -> bool:
+        """Whether a score is at least as good as the best so far."""
+        return best is None or self.sign * score >= self.sign * best
 
     def words(self) -> str:
         """The latest scores for a line of a report."""
         if self.latest is None:
-            return "–"
+            return f"{self.metric} –"
         each = ", ".join(f"{name} {score:.3f}" for name, score in self.scores.items())
-        return f"{self.latest:.3f} ({each})" if len(self.scores) > 1 else f"{self.latest:.3f}"
+        return f"{self.metric} {self.latest:.3f}{f' ({each})' if len(self.scores) > 1 else ''}"
 
 
 class Keeper(Callback):
@@ -96,7 +130,7 @@ class Keeper(Callback):
         self.burnt_flops += self.burnt(learner, learner.done - 1)
         latest = self.validation.latest
         outdated = self.best_at < cool_down(learner.recipe) <= learner.done
-        if latest is not None and self.validation.at == learner.done and (self.best is None or latest >= self.best or outdated):
+        if latest is not None and self.validation.at == learner.done and (outdated or self.validation.as_good(latest, self.best)):
             self.best, self.best_at = latest, learner.done
             write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
         if time.monotonic() - self.kept_at > KEEP_EVERY:
@@ -139,8 +173,8 @@ def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:
     moments = learner.optimizers().state_dict()["state"]  # type: ignore[union-attr]
     optimiser = {f"optimiser.{index}.{key}": value for index, state in moments.items() for key, value in state.items()}
     flights = [(place, flight) for place, flight in enumerate(learner.flights) if flight]
-    flight = {f"{_flight(place)}{name}": value for place, flight in flights for name, value in flight._asdict().items()}
-    return {**weights, **average, **optimiser, **flight}
+    held = [(place, flight.tensors() if isinstance(flight, Memory) else flight._asdict()) for place, flight in flights]
+    return {**weights, **average, **optimiser, **{f"{_flight(place)}{name}": value for place, tensors in held for name, value in tensors.items()}}
 
 
 def _flight(part: int) -> str:
@@ -163,11 +197,12 @@ def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[st
     device = learner.model.token_VD.device
     for part in range(len(learner.flights)):
         flight = {key.removeprefix(_flight(part)): value.to(device) for key, value in tensors.items() if key.startswith(_flight(part))}
-        learner.flights[part] = Flight(**flight) if flight else None
+        if flight:
+            learner.flights[part] = Memory.restore(flight, learner.model) if learner.each[part].stream else Flight(**flight)
 
 
 class Report(Callback):
-    """Problems started, loss, validation exact_match, trained board-steps/s and time left on standard error: a live bar in a terminal, lines elsewhere."""
+    """Problems started, loss, validation score, trained board-steps/s and time left on standard error: a live bar in a terminal, lines elsewhere."""
 
     def __init__(self, validation: Validation, lines: int = 20) -> None:
         self.validation, self.lines = validation, lines
@@ -192,7 +227,7 @@ class Report(Callback):
         """One line or one stroke of the bar; `seconds` is what an optimiser step takes."""
         recipe, seen = learner.recipe, int(learner.problems_seen)
         speed = sum(share * one.batch * one.depth for share, one in zip(recipe.shares, learner.each)) / seconds
-        note = f"{seen:,} problems · loss {self.loss:.4f} · validation exact_match {self.validation.words()} · {speed:,.0f} board-steps/s"
+        note = f"{seen:,} problems · loss {self.loss:.4f} · validation {self.validation.words()} · {speed:,.0f} board-steps/s"
         if self.bar:
             self.bar.update(self.row, completed=learner.done, note=note)
         else:

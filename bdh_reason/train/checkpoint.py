@@ -28,7 +28,8 @@ RELEASED = Path(__file__).resolve().parents[2] / "results" / "checkpoints"  # of
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, validation exact_match (None before the first), FLOPs spent.
+    """What a checkpoint is: the whole recipe, the optimiser step, the data it saw, the validation score (None before the first: exact_match,
+    of a text bits_per_byte, of parts that differ in this what `Validation` says), FLOPs spent.
 
     `parents` are the cards, with names and SHA-256, of the models this one was made of, and FLOPs count theirs: of both where it was merged (its recipe and
     data_hash are the first one's, its steps the sum of theirs), and of the one whose weights its training started with. `others`: of a run of several
@@ -51,6 +52,10 @@ class Card:
     def data(self) -> set[str]:
         """The hashes of all data sets that this model, its parents and theirs were trained on."""
         return {self.data_hash, *self.others}.union(*(_ancestor(parent).data() for parent in self.parents))
+
+    def lessons(self) -> list[tuple[dict[str, Any], list[str]]]:
+        """The recipes of this model, its parents and theirs, each with the hashes of the data of its parts."""
+        return [(self.recipe, [self.data_hash, *self.others]), *(lesson for parent in self.parents for lesson in _ancestor(parent).lessons())]
 
 
 def _ancestor(about: dict[str, Any]) -> Card:

@@ -15,6 +15,7 @@ from bdh_reason.reason.loop import Reasoner
 from bdh_reason.train.average import Average
 from bdh_reason.train.flight import Batch, Flight, land, take_off
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.stream import Memory, read_on
 from bdh_reason.train.turns import turns
 
 LOOK_EVERY = 50  # optimiser steps between two looks at the loss on an accelerator, which has to wait for each
@@ -45,9 +46,9 @@ class Learner(lightning.LightningModule):
         self.model, self.reasoners, self.recipe, self.done = reasoners[0].model, reasoners, recipe, done
         self.each, self.turns = recipe.each, turns(recipe.shares, recipe.steps)
         self.average = Average(self.model, recipe.ema)
-        self.flights: list[Flight | None] = [None] * len(reasoners)
+        self.flights: list[Flight | Memory | None] = [None] * len(reasoners)
         self.lately: dict[str, Tensor] = {}
-        self.landed: Flight | None = None  # the next flight of the part in hand, before the optimiser step is finished
+        self.landed: Flight | Memory | None = None  # the next flight of the part in hand, before the optimiser step is finished
 
     @property
     def part(self) -> int:
@@ -63,9 +64,14 @@ class Learner(lightning.LightningModule):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the scored positions, the mean over the supervised latent steps, of the boards in flight; those of `batch`, which is one of
-        the part whose turn it is, take free places.
+        the part whose turn it is, take free places. Of streams, that of the bytes that are read next.
         """
         recipe, reasoner, flight = self.each[self.part], self.reasoners[self.part], self.flights[self.part]
+        if recipe.stream:
+            with self._precision():
+                loss, self.landed = read_on(reasoner, flight if isinstance(flight, Memory) else None, batch, recipe.depth)
+            return loss
+        flight = flight if isinstance(flight, Flight) else None
         batch = flight.take_in(batch) if flight else batch
         tokens_Bt, target_BT = batch
         losses = []

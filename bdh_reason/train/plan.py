@@ -26,7 +26,8 @@ def plan(recipe: Recipe) -> str:
     total = sum(_training(one, reasoner) * count for one, reasoner, count in zip(each, reasoners, steps))
     batches = [one.batch * _activations(one, params / (3 * width), reasoner.board.tokens) for one, reasoner in zip(each, reasoners)]
     copies = 16 + (4 if recipe.ema else 0)
-    state = state_bytes(recipe, params, [reasoner.board for reasoner in reasoners])
+    read = sum(4 * one.batch * its.model.state_floats(its.board, one.depth) for one, its in zip(each, reasoners) if one.stream)
+    state = state_bytes(recipe, params, [reasoner.board for reasoner in reasoners]) + read
     lines = [
         *(_about(recipe, one) for one in each),
         f"parameters           {params:,}",

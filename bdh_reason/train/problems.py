@@ -6,9 +6,12 @@ import hashlib
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from bdh_reason import discover
 from bdh_reason.data.audit import leaks
@@ -16,8 +19,9 @@ from bdh_reason.data.batches import Batches
 from bdh_reason.data.build import Progress, build
 from bdh_reason.data.manifest import read
 from bdh_reason.data.read import open_split
+from bdh_reason.data.windows import Windows
 from bdh_reason.errors import UserError
-from bdh_reason.task import Problems
+from bdh_reason.task import Corpus, Problems
 from bdh_reason.train.recipe import Recipe
 
 
@@ -36,6 +40,15 @@ class Splits:
 
     train: Problems
     validation: Problems | None
+    data_hash: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The same of a text: the corpus, of which `Windows` reads the training documents, and the validation documents."""
+
+    corpus: Corpus
+    validation: Sequence[np.ndarray]
     data_hash: str
 
 
@@ -68,13 +81,16 @@ def _existing(recipe: Recipe, folder: Path) -> tuple[Path, str]:
     return folder, manifest.hash
 
 
-def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits, ...]:
-    """Train and validation problems of every part. Raises UserError where families leak between splits, of one part or of two that have a task and a size
-    of board in common.
+def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits | Texts, ...]:
+    """Train and validation problems of every part, or its text. Raises UserError where families leak between splits, of one part or of two that have a task
+    and a size of board in common, and for a text that cannot be had.
     """
     alike: dict[tuple[str, int], set[Path]] = defaultdict(set)
-    found = []
+    found: list[Splits | Texts] = []
     for one in recipe.each:
+        if isinstance(corpus := one.subject(), Corpus):
+            found.append(Texts(corpus, corpus.documents("validation"), corpus.hash))
+            continue
         folder, data_hash = dataset(one, root, progress)
         train = open_split(folder, "train")
         if one.data.folder is not None:
@@ -92,6 +108,8 @@ def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits, ...]
     return tuple(found)
 
 
-def source(recipe: Recipe, splits: Splits, steps: int) -> Source:
-    """What the `steps` batches of a recipe of one part are drawn from."""
+def source(recipe: Recipe, splits: Splits | Texts, steps: int) -> Source:
+    """What the `steps` batches of a recipe of one part are drawn from. Raises UserError as `Batches` and `Windows` do."""
+    if isinstance(splits, Texts):
+        return Windows(splits.corpus, recipe.batch, splits.corpus.config.window, recipe.seed, recipe.stream)
     return Batches(splits.train, recipe.build_task(), recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=steps)

@@ -13,7 +13,7 @@ from bdh_reason.config import configure, read_yaml
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import Model
 from bdh_reason.reason.loop import Loop, Reasoner
-from bdh_reason.task import Board, Reading, Task, View
+from bdh_reason.task import Board, Corpus, Reading, Subject, Task, View
 from bdh_reason.train.initial import initial
 from bdh_reason.train.sections import (
     BurnIn,
@@ -39,13 +39,14 @@ class Recipe(Section):
     """One training run. `depth` latent steps are trained through; `ema` averages the weights; `match` says what this run has in common with
     the one it is compared to; `start` is the checkpoint whose weights it begins with, instead of fresh ones. `loss`: on the last step, or on every
     `loss_stride`-th counted back from it down to `loss_from` (1 is the first). `parts` share the steps of one run and its one set of weights, and each
-    is a recipe again (`each`); `horizons` are parts of one task.
+    is a recipe again (`each`); `horizons` are parts of one task. `stream`: of a text each place of the batch reads document after document, and what it
+    remembers goes with it from one window to the next (truncated backpropagation through time); else every window stands alone.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     task: Choice
     model: Choice
-    data: Data
+    data: Data = Data()
     view: View = "candidates"
     reading: Reading = "grid"
     loop: Thinking = Loop()
@@ -56,6 +57,7 @@ class Recipe(Section):
     carry: Carry = Carry()
     burn_in: BurnIn = BurnIn()
     mix: Mix = Mix()
+    stream: bool = False
     steps: Positive
     batch: Positive = 64
     optimiser: Optimiser = Optimiser()
@@ -81,7 +83,12 @@ class Recipe(Section):
 
     def _agrees(self) -> None:
         """`_fits_together` of one part."""
-        slices = len(discover.task_module(self.task.name).Task.edges) + 1
+        kind = discover.kind(self.task.name)
+        slices, text = len(kind.edges) + 1, issubclass(kind, Corpus)
+        if (self.data != Data()) if text else not self.data.size:
+            raise UserError(f"data of size {self.data.size} for {self.task.name}", "no data for a text, which brings its own" if text else "1 or more problems")
+        if self.stream and not (text and self.loss == "last" and self.carry.age == 1 and not self.burn_in.share and not self.loop.noise):
+            raise UserError(f"stream = true for {self.task.name}", "a text, loss: last, and no carry, burn_in or noise")
         if self.loss_from > self.depth:
             raise UserError(f"loss_from = {self.loss_from} of {self.depth} latent steps", f"1 to {self.depth}")
         if self.burn_in.steps[0] > self.burn_in.steps[1]:
@@ -115,7 +122,7 @@ class Recipe(Section):
     @property
     def ladder(self) -> tuple[int, ...]:
         """The horizons that its exam asks; none where the recipe speaks of none."""
-        return (self.horizons.exam or discover.task_module(self.task.name).Task.ladder) if self.horizons else ()
+        return (self.horizons.exam or discover.kind(self.task.name).ladder) if self.horizons else ()
 
     def of(self, part: Part) -> Recipe:
         """The recipe of one part: its own words laid over this one's."""
@@ -123,7 +130,9 @@ class Recipe(Section):
         if part.validation:
             own["validation"] = self.validation.model_copy(update=part.validation.model_dump())
         task = own.get("task", self.task)
-        horizon = task.options.get(discover.task_module(task.name).Task.horizon)
+        if discover.is_text(task.name):
+            own.setdefault("data", Data())  # it brings its own
+        horizon = task.options.get(discover.kind(task.name).horizon)
         name = task.name if horizon is None else f"{task.name}-{horizon}"
         return self.model_copy(update={**own, "name": name, "parts": (), "horizons": None})
 
@@ -132,8 +141,12 @@ class Recipe(Section):
         """The latent steps (from 1) that a loss is taken on, the last one first."""
         return range(self.depth, self.depth - 1 if self.loss == "last" else self.loss_from - 1, -self.loss_stride)
 
+    def subject(self) -> Subject:
+        """The task or the text in this recipe's configuration."""
+        return discover.build(self.task.name, self.task.options)
+
     def build_task(self) -> Task:
-        """The task in this recipe's configuration."""
+        """The task in this recipe's configuration. Raises UserError for a text."""
         return discover.build_task(self.task.name, self.task.options)
 
     def model_options(self) -> Any:
@@ -151,7 +164,7 @@ class Recipe(Section):
 
         Raises UserError for a board that a task does not have or that the model cannot read.
         """
-        boards = [one.build_task().board(one.view, one.reading) for one in self.each]
+        boards = [one.subject().board(one.view, one.reading) for one in self.each]
         model = self.build_model(next((board for board in boards if board.reading == "grid"), boards[0]))
         for board in boards:
             model.check(board)

@@ -23,22 +23,24 @@ from torch.utils.data import DataLoader, IterableDataset
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import writing
 from bdh_reason.train.average import Average
-from bdh_reason.train.callbacks import Keeper, Quiz, Report, Validation, restore
+from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.module import Learner, learning_rate
-from bdh_reason.train.problems import Source, Splits, source
+from bdh_reason.train.problems import Source, Splits, Texts, source
 from bdh_reason.train.recipe import Recipe, parse
+from bdh_reason.train.stream import check
 from bdh_reason.train.tracking import wandb_logger
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the run lies, the optimiser steps it has finished, and its best validation exact_match."""
+    """Where the run lies, the optimiser steps it has finished, and its best validation score: `metric` says which."""
 
     folder: Path
     done: int
     validation: float | None
+    metric: str
 
 
 class Stream(IterableDataset[Batch]):
@@ -61,12 +63,15 @@ class Stream(IterableDataset[Batch]):
         return tensors(self.learner.reasoners[part].board, self.sources[part].at(int(turns.done_SP[step, part])))
 
 
-def train(recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
+def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
     """Trains on the splits of every part until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
 
     Raises UserError for a state of another recipe or of other data, RunError for a loss that is no number.
     """
     learner = Learner(recipe.reasoners(), recipe)
+    for one, reasoner in zip(learner.each, learner.reasoners):
+        check(one, reasoner)
+    validation = Validation([quiz(one, its) for one, its in zip(learner.each, splits)])
     sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,11 +82,11 @@ def train(recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, r
     learner.done = card.step if card else 0
     best = card.validation if card else None
     if learner.done >= recipe.steps:
-        return Outcome(folder, learner.done, best)
+        return Outcome(folder, learner.done, best, validation.metric)
     if learner.done:
         print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
     parents = card.parents if card else _begin(learner, recipe)
-    trainer, keeper = _trainer(recipe, splits, folder, device, card, parents, max_seconds)
+    trainer, keeper = _trainer(recipe, validation, [its.data_hash for its in splits], folder, device, card, parents, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
     stream = DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda"))
@@ -93,7 +98,7 @@ def train(recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, r
     finally:
         if trainer.logger:
             trainer.logger.experiment.finish()  # type: ignore[attr-defined]
-    return Outcome(folder, learner.done, keeper.best)
+    return Outcome(folder, learner.done, keeper.best, validation.metric)
 
 
 @contextmanager
@@ -126,7 +131,7 @@ def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
     return configure
 
 
-def _state(recipe: Recipe, splits: Sequence[Splits], folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
+def _state(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
     card, kept, _ = read(folder / "state.json")
     if not _goes_on(begun := parse(card.recipe, str(folder / "state.json")), recipe, card.step):
         mine, theirs = recipe.model_dump(mode="json"), begun.model_dump(mode="json")
@@ -158,24 +163,32 @@ def _goes_on(begun: Recipe, recipe: Recipe, done: int) -> bool:
     return begun.model_copy(update=ends) == recipe and all(learning_rate(begun, step) == learning_rate(recipe, step) for step in range(done))
 
 
-def quiz(recipe: Recipe, splits: Splits) -> Quiz | None:
+def quiz(recipe: Recipe, splits: Splits | Texts) -> Quiz | Perusal | None:
     """The validation of a recipe of one part, where there are problems for it."""
+    asked = recipe.validation
+    if isinstance(splits, Texts):
+        return Perusal(recipe.name, splits.validation[: asked.problems], asked.depth, recipe.stream)
     if splits.validation is None:
         return None
-    asked = recipe.validation
     return Quiz(recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
 
 
 def _trainer(
-    recipe: Recipe, splits: Sequence[Splits], folder: Path, device: str, card: Card | None, parents: list[dict[str, Any]], max_seconds: float | None
+    recipe: Recipe,
+    validation: Validation,
+    data: list[str],
+    folder: Path,
+    device: str,
+    card: Card | None,
+    parents: list[dict[str, Any]],
+    max_seconds: float | None,
 ) -> tuple[lightning.Trainer, Keeper]:
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are made faster than workers could send them
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
     logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
-    validation = Validation([quiz(one, its) for one, its in zip(recipe.each, splits)])
-    keeper = Keeper(folder, validation, [its.data_hash for its in splits], card.validation if card else None, logger.version if logger else "", parents)
+    keeper = Keeper(folder, validation, data, card.validation if card else None, logger.version if logger else "", parents)
     callbacks = [validation, keeper, Report(validation)]
     if max_seconds is not None:
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))

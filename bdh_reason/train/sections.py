@@ -36,10 +36,11 @@ class Data(Section):
     """The problems to generate: `size` in all, split by family into train, validation and test by `shares`.
 
     With a `folder` they are a data set that is there, e.g. an imported one, under the root of data sets: its first `size` training problems.
+    A text brings its own: nothing of this is said.
     """
 
     folder: str | None = None
-    size: Positive
+    size: Annotated[int, Field(ge=0)] = 0
     seed: int = 0
     shares: tuple[Share, Share, Share] = (0.9, 0.05, 0.05)
 
@@ -126,6 +127,7 @@ class Part(Section):
     carry: Carry | None = None
     burn_in: BurnIn | None = None
     mix: Mix | None = None
+    stream: bool | None = None
     batch: Positive | None = None
     validation: Quiz | None = None
 
