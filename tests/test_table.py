@@ -31,6 +31,7 @@ def test_a_table_is_markdown_with_one_line_a_row_and_the_same_columns_in_each():
     assert (shown["model"], shown["params"], shown["depth"], shown["difficulty"], shown["n"]) == ("bdh-6", "24,800", "16", "all", "2,000")
     assert (shown["exact_match [95 %]"], shown["cells"]) == ("0.9785 [0.9712, 0.9840]", "0.9912")
     assert (shown["chance"], shown["GFLOP"]) == ("3e-21", "1.5")
+    assert cells(table([replace(ROW, step=600)]).splitlines()[2])[HEAD.index("model")] == "bdh-6 @600"
     assert cells(table([replace(ROW, islands=32)]).splitlines()[2])[HEAD.index("n")] == "2,000 on 32"
     shown = dict(zip(HEAD, cells(second)))
     assert (shown["params"], shown["depth"], shown["difficulty"], shown["chance"], shown["GFLOP"]) == ("0", "–", "≤0", "0", "–")

@@ -28,7 +28,7 @@ def _text_cells(row: Row) -> tuple[str, ...]:
     flops, training = (f"{number / unit:.3g}" if number is not None else "–" for number, unit in ((row.flops_per_problem, 1e9), (row.train_flops, 1e15)))
     floor = "–" if row.floor is None else f"{row.floor:.4f}"
     depth, seed = ("–" if number is None else str(number) for number in (row.depth, row.seed))
-    about = (f"{problem_name(row)} ({row.split})", row.model, f"{row.params or 0:,}", mode, depth, f"{row.n:,}", f"{row.scored_bytes:,}")
+    about = (f"{problem_name(row)} ({row.split})", model_name(row), f"{row.params or 0:,}", mode, depth, f"{row.n:,}", f"{row.scored_bytes:,}")
     return (*about, f"{row.bits_per_byte:.4f}{interval}", floor, flops, training, seed)
 
 
@@ -40,9 +40,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     problems = f"{problem_name(row)} ({row.split})"
     mode = f"{row.mode} {row.restarts}" if row.restarts else row.mode
     count = f"{row.n:,} on {row.islands:,}" if row.islands else f"{row.n:,}"
-    about = (problems, row.model, f"{row.params or 0:,}", mode, depth, row.difficulty or "all", count)
+    about = (problems, model_name(row), f"{row.params or 0:,}", mode, depth, row.difficulty or "all", count)
     training = "–" if row.train_flops is None else f"{row.train_flops / 1e15:.3g}"
     return (*about, exact, f"{row.cell_accuracy:.4f}", chance, flops, training, "–" if row.seed is None else str(row.seed))
+
+
+def model_name(row: Row) -> str:
+    """The model and the optimiser steps of its weights: under one name better ones may have been released since."""
+    return row.model if row.step is None else f"{row.model} @{row.step}"
 
 
 def problem_name(row: Row) -> str:
@@ -63,7 +68,7 @@ def first_right(rows: Sequence[Row]) -> str:
         if row.first_right:
             steps = (str(row.first_right[name]) if row.first_right[name] else "–" for name in ("median", "p90"))
             counts = (f"{row.first_right[name]:,}" for name in ("never", "left"))
-            lines.append((f"{problem_name(row)} ({row.split})", row.model, str(row.depth), row.difficulty or "all", f"{row.n:,}", *steps, *counts))
+            lines.append((f"{problem_name(row)} ({row.split})", model_name(row), str(row.depth), row.difficulty or "all", f"{row.n:,}", *steps, *counts))
     return _markdown(head, lines)
 
 
@@ -71,7 +76,18 @@ def latest(rows: Sequence[Row]) -> list[Row]:
     """Of rows that answer the same question the newest, ordered by problems, model, mode and depth; slices after their whole, as they were written."""
 
     def place(row: Row) -> tuple:
-        return row.task, str(row.config), row.split, row.model, row.seed or 0, row.mode, row.restarts or 0, row.depth or 0, row.difficulty is not None
+        return (
+            row.task,
+            str(row.config),
+            row.split,
+            row.model,
+            row.step or 0,
+            row.seed or 0,
+            row.mode,
+            row.restarts or 0,
+            row.depth or 0,
+            row.difficulty is not None,
+        )
 
     newest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.created):
