@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bdh_of_texts
 
-from bdh_reason.bdh import Config, Model, decode, inference, product
+from bdh_reason.bdh import Config, Model, decode, inference
 from bdh_reason.bdh.released import TEXT
+from bdh_reason.compiled import product
 from bdh_reason.reason import memory
 from bdh_reason.reason.generate import generate
 from bdh_reason.reason.loop import Loop, Reasoner

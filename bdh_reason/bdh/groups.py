@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bdh_reason.bdh.compiled import blocks, chunks, halves
-from bdh_reason.bdh.compiled.lanes import LANES, has
+from bdh_reason.compiled.lanes import LANES, has
 
 Weights = tuple[Tensor, ...]  # Dx [H, D, N], Dy [H, D, N], E [H, N, D]
 DOTS = has("avx512bf16")  # bf16 dot products

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bdh_reason.bdh import decode
 from bdh_reason.bdh.places import Places, places
-from bdh_reason.bdh.product import add_product, product
+from bdh_reason.compiled.product import add_product, product
 from bdh_reason.model import State
 
 if TYPE_CHECKING:

@@ -16,10 +16,8 @@ Axes: M = B·t tokens of a batch, D width, H heads (1 where all heads see the sa
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -28,7 +26,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import layer_norm
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from bdh_reason.bdh.product import product
+from bdh_reason.compiled.inductor import compiled_by_inductor
+from bdh_reason.compiled.product import matmul
 
 Turn = tuple[Tensor, Tensor] | None
 _casts: Any = WeakTensorKeyDictionary()
@@ -106,19 +105,19 @@ def _together(parts: tuple[Tensor, ...], own: bool) -> Tensor:
 
 def activity(v_MD: Tensor, Dx_DN: Tensor, Dy_DN: Tensor, a_MD: Tensor, turn: Turn, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """(x, q, r) of one head, the n-wide tensors that a backward pass needs, from the d-wide ones."""
-    x_MN = _product(v_MD, Dx_DN).relu()
-    return x_MN, _turned(x_MN, turn, k, 1), _product(_norm(a_MD), Dy_DN).relu()
+    x_MN = matmul(v_MD, Dx_DN).relu()
+    return x_MN, _turned(x_MN, turn, k, 1), matmul(_norm(a_MD), Dy_DN).relu()
 
 
 def forward(v_MD: Tensor, Dx_DN: Tensor, Dy_DN: Tensor, E_ND: Tensor, mask_kk: Tensor, turn: Turn, k: int) -> tuple[Tensor, ...]:
     """(u, S, a, x, q, r) of one head."""
-    x_MN = _product(v_MD, Dx_DN).relu()
+    x_MN = matmul(v_MD, Dx_DN).relu()
     q_MN = _turned(x_MN, turn, k, 1)
     q_GkN = _grouped(q_MN, k)
     S_Gkk = (q_GkN @ q_GkN.mT) * mask_kk
     a_MD = (S_Gkk @ _grouped(v_MD, k)).flatten(0, 1)
-    r_MN = _product(_norm(a_MD), Dy_DN).relu()
-    return _product(r_MN * x_MN, E_ND), S_Gkk, a_MD, x_MN, q_MN, r_MN
+    r_MN = matmul(_norm(a_MD), Dy_DN).relu()
+    return matmul(r_MN * x_MN, E_ND), S_Gkk, a_MD, x_MN, q_MN, r_MN
 
 
 def backward(
@@ -137,34 +136,17 @@ def backward(
     r_MN: Tensor,
 ) -> tuple[Tensor, ...]:
     """(dv, dDx, dDy, dE) of one head by the equations above."""
-    dE_ND = _product((r_MN * x_MN).mT, du_MD)
-    dy_MN = _product(du_MD, E_ND.mT)
+    dE_ND = matmul((r_MN * x_MN).mT, du_MD)
+    dy_MN = matmul(du_MD, E_ND.mT)
     dr_MN = torch.where(r_MN > 0, dy_MN * x_MN, 0)
-    dDy_DN = _product(_norm(a_MD).mT, dr_MN)
-    da_GkD = _grouped(_norm_backward(_product(dr_MN, Dy_DN.mT), a_MD), k)
+    dDy_DN = matmul(_norm(a_MD).mT, dr_MN)
+    da_GkD = _grouped(_norm_backward(matmul(dr_MN, Dy_DN.mT), a_MD), k)
     dS_Gkk = (da_GkD @ _grouped(v_MD, k).mT) * mask_kk
     dq_MN = ((dS_Gkk + dS_Gkk.mT) @ _grouped(q_MN, k)).flatten(0, 1)
     dx_MN = torch.where(x_MN > 0, dy_MN * r_MN + _turned(dq_MN, turn, k, -1), 0)
-    dDx_DN = _product(v_MD.mT, dx_MN)
-    dv_MD = _product(dx_MN, Dx_DN.mT) + (S_Gkk.mT @ da_GkD).flatten(0, 1)
+    dDx_DN = matmul(v_MD.mT, dx_MN)
+    dv_MD = matmul(dx_MN, Dx_DN.mT) + (S_Gkk.mT @ da_GkD).flatten(0, 1)
     return dv_MD, dDx_DN, dDy_DN, dE_ND
-
-
-@torch.library.custom_op("bdh_reason::product", mutates_args=())
-def _closed(left: Tensor, right: Tensor) -> Tensor:
-    """`product` as one operation that Inductor does not look into: it knows oneDNN's only with weights that are constants."""
-    return product(left, right)
-
-
-@_closed.register_fake
-def _(left: Tensor, right: Tensor) -> Tensor:
-    return left.new_empty(left.shape[0], right.shape[1])
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    fp32 = left.device.type == "cpu" and left.dtype == torch.float32
-    result: Tensor = _closed(left, right) if fp32 else left @ right
-    return result
 
 
 def _grouped(z_MX: Tensor, k: int) -> Tensor:
@@ -212,23 +194,4 @@ def _cast(weight: Tensor, dtype: torch.dtype, axis: int | None) -> Tensor:
 
 
 def _run(function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
-    return _compile(function) if compiled else function
-
-
-@lru_cache
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function through Inductor; where that finds no compiler, the function itself from then on, with one line that says so."""
-    attempt, usable = torch.compile(function, dynamic=False), True
-
-    def run(*inputs: Any) -> Any:
-        nonlocal usable
-        if usable:
-            try:
-                return attempt(*inputs)
-            except torch._dynamo.exc.TorchDynamoException as error:
-                usable = False
-                reason = str(error).strip().splitlines()[0]
-                print(f"the layer's {function.__name__} pass runs without Inductor: {reason}", file=sys.stderr)
-        return function(*inputs)
-
-    return run
+    return compiled_by_inductor(function, f"the layer's {function.__name__} pass") if compiled else function

@@ -13,7 +13,7 @@ from numba.extending import overload
 
 from bdh_reason.bdh.compiled import chunks, halves
 from bdh_reason.bdh.compiled.chunks import EPSILON, GROUPS
-from bdh_reason.bdh.compiled.lanes import LANES, inverse_root, load, spread, store, total
+from bdh_reason.compiled.lanes import LANES, inverse_root, load, spread, store, total
 
 
 def rows(order_Ht: np.ndarray, boards: int, k: int) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bdh_reason.bdh.compiled.lanes import LANES, inverse_root, load, spread, store
-from bdh_reason.bdh.compiled.tiles import ADD, GATE, PAST, RELU, SET, SPLIT, each, mix, pairs, transpose
+from bdh_reason.compiled.lanes import LANES, inverse_root, load, spread, store
+from bdh_reason.compiled.tiles import ADD, GATE, PAST, RELU, SET, SPLIT, each, mix, pairs, transpose
 
 GROUPS = 32  # of a chunk: two vectors of lanes
 _VECTORS = GROUPS // LANES

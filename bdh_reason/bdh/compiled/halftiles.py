@@ -21,8 +21,8 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
-from bdh_reason.bdh.compiled.lanes import HALVES, LANES, LONG, VECTOR, Place, pack, unpack
-from bdh_reason.bdh.compiled.tiles import ADD, GATE, RELU, ROWS, SET, SPLIT, multiply_add, sums
+from bdh_reason.compiled.lanes import HALVES, LANES, LONG, VECTOR, Place, pack, unpack
+from bdh_reason.compiled.tiles import ADD, GATE, RELU, ROWS, SET, SPLIT, multiply_add, sums
 
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
 _ZERO = ir.Constant(VECTOR, None)

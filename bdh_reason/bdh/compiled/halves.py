@@ -12,8 +12,8 @@ from numba import njit
 
 from bdh_reason.bdh.compiled.chunks import GROUPS, mirror, normalise, normalise_back
 from bdh_reason.bdh.compiled.halftiles import across, mix, scores
-from bdh_reason.bdh.compiled.lanes import LANES, load, paired, store
-from bdh_reason.bdh.compiled.tiles import ADD, GATE, RELU, SET, SPLIT, each, pairs, transpose
+from bdh_reason.compiled.lanes import LANES, load, paired, store
+from bdh_reason.compiled.tiles import ADD, GATE, RELU, SET, SPLIT, each, pairs, transpose
 
 
 class Places(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where compiled functions are kept: in a folder named by the sources of all of them.
+"""What compiled functions of tasks and models share, and where numba keeps them: in a folder named by the sources of all of them.
 
 numba looks at the file of a function and not at those of the functions it calls, so after an update it would go on with what it had compiled.
 """
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numba
 
+_HERE = Path(__file__).parent
+
 
 def keep_by_content(folder: Path) -> None:
     """Has to run before any function of `folder` is compiled. Where it is not writable numba's own place is as good: nobody updates there."""
-    sources = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted([*folder.glob("*.py"), *_HERE.glob("*.py")]))
     if os.access(folder, os.W_OK):
         numba.config.CACHE_DIR = str(folder / "__pycache__" / hashlib.sha256(sources).hexdigest()[:16])  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
-from bdh_reason.bdh.compiled.lanes import LANES, LONG, VECTOR, WORD, Place, has
+from bdh_reason.compiled.lanes import LANES, LONG, VECTOR, WORD, Place, has
 
 ROWS = 8 if has("avx512f") else 2  # of a block of `mix`: with two columns all sums fit the registers, and hide a multiply-add's latency
 SET, ADD, RELU, GATE, SPLIT, PAST = range(6)

@@ -1,4 +1,4 @@
-"""A numba type for sixteen floats side by side in a processor register, which compiled functions load, store, add, subtract and multiply.
+"""A numba type for sixteen floats side by side in a processor register, which compiled functions load, store and reckon with.
 
 All of it is plain LLVM vector code: where a processor's registers are narrower, a vector is several of them. Places count floats from an array's start.
 """
@@ -8,6 +8,7 @@ All of it is plain LLVM vector code: where a processor's registers are narrower,
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -21,6 +22,9 @@ from numba.extending import lower_builtin, models, register_model, type_callable
 LANES = 16
 VECTOR, LONG, WORD = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
 _WORDS = ir.VectorType(WORD, LANES)
+_SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_CODE = {VECTOR: f"v{LANES}f32", _SHORTS: f"v{LANES}i16"}
+_SERIES = [math.log(2) ** n / math.factorial(n) for n in range(8)]  # of 2^x, for |x| <= 1/2
 _intrinsic: Any = extending.intrinsic  # what it makes is known to compiled code only
 
 
@@ -68,7 +72,7 @@ def _operate(key: Any, name: str) -> None:
         return getattr(builder, name)(*values)
 
 
-for _key, _name in {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}.items():
+for _key, _name in {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul", operator.truediv: "fdiv"}.items():
     _operate(_key, _name)
 
 
@@ -118,6 +122,80 @@ def inverse_root(_: Any, value: Any) -> Any:
         return builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), builder.call(root, values))
 
     return sixteen(sixteen), lower
+
+
+@_intrinsic
+def larger(_: Any, a: Any, b: Any) -> Any:
+    """The larger of two numbers, lane by lane."""
+
+    def lower(_: Any, builder: Any, kinds: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *values), *values)
+
+    return sixteen(sixteen, sixteen), lower
+
+
+@_intrinsic
+def power(_: Any, value: Any) -> Any:
+    """2 to the value, lane by lane, for values up to 127; below -126 it is 2 to the -126. Within 2 units in the last place; not a number stays so."""
+
+    def lower(_: Any, builder: Any, kinds: Any, values: Any) -> Any:
+        least = _all(VECTOR, -126.0)
+        value = builder.select(builder.fcmp_ordered("<", values[0], least), least, values[0])
+        whole = builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(VECTOR, [VECTOR]), f"llvm.rint.v{LANES}f32"), [value])
+        rest, found = builder.fsub(value, whole), _all(VECTOR, _SERIES[-1])
+        for coefficient in reversed(_SERIES[:-1]):
+            found = builder.fadd(builder.fmul(found, rest), _all(VECTOR, coefficient))
+        exponent = builder.shl(builder.fptosi(whole, _WORDS), _all(_WORDS, 23))
+        return builder.bitcast(builder.add(builder.bitcast(found, _WORDS), exponent), VECTOR)
+
+    return sixteen(sixteen), lower
+
+
+@_intrinsic
+def take(_: Any, array: Any, place: Any, count: Any) -> Any:
+    """`count` numbers of a one-dimensional array, at most sixteen, and zeros after them; int16 are the bits of bf16."""
+
+    def lower(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+        pointer, kind, rest = _part(context, builder, kinds.args[0], *values)
+        function = ir.FunctionType(kind, [pointer.type, WORD, rest.type, kind])
+        read = cgutils.get_or_insert_function(builder.module, function, f"llvm.masked.load.{_CODE[kind]}.p0")
+        value = builder.call(read, [pointer, ir.Constant(WORD, 2), rest, ir.Constant(kind, None)])
+        return value if kind is VECTOR else builder.bitcast(builder.shl(builder.zext(value, _WORDS), _all(_WORDS, 16)), VECTOR)
+
+    return sixteen(array, types.intp, types.intp), lower
+
+
+@_intrinsic
+def put(_: Any, array: Any, place: Any, count: Any, value: Any) -> Any:
+    """Writes the first `count` lanes, at most sixteen; into int16 as the bits of the nearest bf16."""
+
+    def lower(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+        *where, value = values
+        pointer, kind, rest = _part(context, builder, kinds.args[0], *where)
+        if kind is _SHORTS:
+            bits, sixteenth = builder.bitcast(value, _WORDS), _all(_WORDS, 16)
+            even = builder.add(_all(_WORDS, 0x7FFF), builder.and_(builder.lshr(bits, sixteenth), _all(_WORDS, 1)))
+            value = builder.trunc(builder.lshr(builder.add(bits, even), sixteenth), _SHORTS)
+        function = ir.FunctionType(ir.VoidType(), [kind, pointer.type, WORD, rest.type])
+        write = cgutils.get_or_insert_function(builder.module, function, f"llvm.masked.store.{_CODE[kind]}.p0")
+        builder.call(write, [value, pointer, ir.Constant(WORD, 2), rest])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, sixteen), lower
+
+
+def _part(context: Any, builder: Any, array_kind: Any, array: Any, place: Any, count: Any) -> tuple[Any, Any, Any]:
+    """(pointer, its type of vector, which lanes are meant) for so many numbers of an array from a place on."""
+    kind = _SHORTS if array_kind.dtype == types.int16 else VECTOR
+    start = context.make_array(array_kind)(context, builder, array).data
+    one = builder.insert_element(ir.Constant(_WORDS, ir.Undefined), builder.trunc(count, WORD), ir.Constant(WORD, 0))
+    end = builder.shuffle_vector(one, ir.Constant(_WORDS, ir.Undefined), _all(_WORDS, 0))
+    meant = builder.icmp_signed("<", ir.Constant(_WORDS, list(range(LANES))), end)
+    return builder.bitcast(builder.gep(start, [place]), kind.as_pointer()), kind, meant
+
+
+def _all(kind: Any, value: float) -> Any:
+    return ir.Constant(kind, [value] * LANES)
 
 
 def pack(builder: Any, low: Any, high: Any) -> Any:

@@ -21,6 +21,8 @@ from bdh_reason.errors import UserError
 from bdh_reason.model import State
 from bdh_reason.task import Board
 
+from . import bound
+
 Cache = tuple[Tensor, ...]  # of one block; here which tokens are remembered, bool [B, t], and all keys and values [B, H, t, K]
 
 
@@ -64,6 +66,10 @@ class Block(nn.Module):
         v_BtD = v_BtD + a_HBtK.permute(1, 2, 0, 3).flatten(2) @ self.out_DD
         gate_BtF, up_BtF = (self.hidden_norm(v_BtD) @ self.gate_up_D2F).chunk(2, -1)
         return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD, cache
+
+    def weights(self) -> bound.Layer:
+        """All of them, in the order of their use."""
+        return self.attention_norm.weight, self.qkv_D3D, self.out_DD, self.hidden_norm.weight, self.gate_up_D2F, self.down_FD
 
     def attend(self, q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, board: Board, cache: Cache | None, position: int) -> tuple[Tensor, Cache | None]:
         """What every head reads [H, B, t, K], and the cache; other kinds of attention replace this."""
@@ -125,6 +131,12 @@ class Model(model.Model):
         self.norm = nn.RMSNorm(config.d)
 
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
+        config = self.config
+        if state is None and self.block is Block and config.relations and board.groups_RGk is not None:
+            layers: list[bound.Layer] = [block.weights() for block in self.blocks]  # type: ignore[operator]
+            if bound.fits(v_BtD, v0_BtD, layers, config.heads):
+                order_Ht, _ = model.head_order(board, config.heads, v_BtD.device)
+                return bound.step(v_BtD, v0_BtD, layers, self.norm.weight, order_Ht, board.groups_RGk.shape[2]), None
         if v0_BtD is not None:
             v_BtD = v_BtD + v0_BtD
         memory: list[Tensor] = []
