@@ -11,8 +11,8 @@ from typing import Any
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 4
-SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded", "scored_bytes", "context", "floor")}
+SCHEMA = 5
+SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded"), 5: ("scored_bytes", "context", "floor")}
 ADDED = {old: tuple(name for schema, names in SINCE.items() if schema > old for name in names) for old in range(1, SCHEMA)}  # what older rows lack: None there
 
 
