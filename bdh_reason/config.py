@@ -30,6 +30,8 @@ def _settle(key: str, value: Any, default: Any, where: str) -> Any:
     wanted = (list, tuple) if isinstance(default, tuple) else (int, float) if isinstance(default, float) else type(default)
     if default is not None and (not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool)):
         raise UserError(f"{key} = {value!r} in {where}", f"a value like {default!r}")
+    if isinstance(default, tuple):
+        return tuple(_settle(key, item, default[0], where) for item in value) if default else tuple(value)
     return tuple(value) if isinstance(value, list) else float(value) if isinstance(default, float) else value
 
 
@@ -69,5 +71,5 @@ def read_yaml(text: str, where: str) -> Any:
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
         raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from error

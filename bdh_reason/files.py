@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,35 @@ def sync(file: Any) -> None:
     """Nothing counts as written before the disk has it."""
     file.flush()
     os.fsync(file.fileno())
+
+
+@contextmanager
+def alone(folder: Path, wait: bool) -> Iterator[None]:
+    """Keeps every other process that asks for the same out of a folder, which is made if need be; the hold ends with the process, however that ends.
+
+    Where another one is in it: waits for it, or raises UserError. A file system without such holds grants them all.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        hold = os.open(folder, os.O_RDONLY)
+    try:
+        _take(hold, folder, wait)
+        yield
+    finally:
+        os.close(hold)
+
+
+def _take(hold: int, folder: Path, wait: bool) -> None:
+    try:
+        fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if not wait:
+            raise UserError(f"another process is at work in {folder}", "one at a time", "wait for it or stop it, or choose another folder") from error
+        print(f"waiting for another process that is at work in {folder}", file=sys.stderr, flush=True)
+        fcntl.flock(hold, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
 
 
 @contextmanager

@@ -133,7 +133,7 @@ class Subject(ABC):
 class Task(Subject):
     """The contract of a task; `tests/test_every_task.py` holds every task found on disk to it."""
 
-    apart: bool = False  # whether problems of one call of `generate` are akin; the splits of a data set are then grown apart, with `grow`
+    apart: bool = False  # whether problems of different families may be akin; the splits of a data set are then grown apart, with `grow`
 
     @abstractmethod
     def generate(self, rng: np.random.Generator, n: int) -> Problems:
@@ -149,6 +149,10 @@ class Task(Subject):
     def kin(self, problems: Problems) -> np.ndarray:
         """uint64 [N], equal for problems that may not lie in different splits; at least those of one family."""
         return problems.family
+
+    def islands(self, problems: Problems, call_N: np.ndarray) -> np.ndarray:
+        """int64 [N], equal for problems that may fail together, where `apart` is set: here those of one call of `grow`, which `call_N`, int64 [N], counts."""
+        return call_N
 
     @abstractmethod
     def augment(self, rng: np.random.Generator, problems: Problems) -> Problems:

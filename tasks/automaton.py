@@ -95,6 +95,10 @@ class Task(Computed):
         """Equal for problems whose rules are the same, mirrored or with 0 and 1 exchanged."""
         return self._rule_kin(problems.prompt)
 
+    def islands(self, problems: Problems, call_N: np.ndarray) -> np.ndarray:
+        """Those of one rule: a call draws every problem anew, and of radius 1 there are some dozen rules in a test."""
+        return np.unique(self.kin(problems), return_inverse=True)[1]
+
     def well_formed(self, prompt_NT: np.ndarray) -> np.ndarray:
         shown_NX, step_Nk, asked_NW = np.split(prompt_NT, self._parts[2:4], 1)
         return ((shown_NX == _ZERO) | (shown_NX == _ZERO + 1)).all(1) & (step_Nk == _STEP).all(1) & (asked_NW == BLANK).all(1)

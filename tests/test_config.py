@@ -39,6 +39,8 @@ def test_an_unknown_key_names_the_place_and_the_nearest_key():
     [
         {"box": 3},
         {"box": "33"},
+        {"box": ["a", 3]},
+        {"box": [2.5, 3]},
         {"clues": "7"},
         {"clues": 7.0},
         {"clues": True},
@@ -63,7 +65,7 @@ def test_words_are_read_as_nested_yaml():
     }
 
 
-@pytest.mark.parametrize("pair", ["size", "=3", "size=[1", "a.b.=1", ".a=1"])
+@pytest.mark.parametrize("pair", ["size", "=3", "size=[1", "day=2020-13-45", "a.b.=1", ".a=1"])
 def test_a_word_that_is_no_pair_is_refused(pair):
     with pytest.raises(UserError, match=r"allowed: key=value|not YAML"):
         words([pair])

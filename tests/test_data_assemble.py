@@ -17,7 +17,7 @@ from bdh_reason.data.build import build
 from bdh_reason.data.manifest import FILES, read
 from bdh_reason.data.read import open_split
 from bdh_reason.data.splits import SPLITS
-from bdh_reason.errors import UserError
+from bdh_reason.errors import RunError, UserError
 from bdh_reason.rng import generator
 from bdh_reason.task import Problems
 
@@ -54,7 +54,7 @@ def test_a_build_stopped_in_any_chunk_continues_to_the_same_set(tmp_path, monkey
         return honest(self, rng, n)
 
     monkeypatch.setattr(toy.Task, "generate", generate)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RunError, match="the same command goes on"):
         build("toy", {}, tmp_path / "set", SIZE)
     with pytest.raises(UserError, match="interrupted; run the same build again"):
         open_split(tmp_path / "set", "train")
@@ -76,7 +76,7 @@ def test_a_build_stopped_at_any_rename_continues_to_the_same_set(tmp_path, monke
             honest(source, target)
 
         monkeypatch.setattr(os, "replace", replace)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RunError, match="the same command goes on"):
             build("toy", {}, tmp_path / f"{stop}", SIZE)
         monkeypatch.setattr(os, "replace", honest)
         with pytest.raises(UserError, match="interrupted"):
@@ -88,7 +88,7 @@ def test_a_build_stopped_at_any_rename_continues_to_the_same_set(tmp_path, monke
 def test_a_build_stopped_before_the_work_folder_was_cleared_is_whole(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("shutil.rmtree", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RunError, match="the same command goes on"):
             build("toy", {}, tmp_path, SIZE)
     assert len(whole(tmp_path)) == SIZE
     build("toy", {}, tmp_path, SIZE)
@@ -113,7 +113,7 @@ def test_a_finished_set_that_was_damaged_is_not_taken_for_the_result(tmp_path):
 def _kept_after_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     with monkeypatch.context() as patch:
         patch.setattr(building, "assemble", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RunError, match="the same command goes on"):
             build("toy", {}, folder, SIZE)
     return sorted((folder / "building").glob("*.chunk"))
 

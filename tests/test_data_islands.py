@@ -15,7 +15,9 @@ from bdh_reason.data.build import build
 from bdh_reason.data.manifest import FILES, read
 from bdh_reason.data.read import open_split
 from bdh_reason.data.splits import SPLITS, only, rows_of
-from bdh_reason.evaluate.exam import islands
+from bdh_reason.errors import RunError
+from bdh_reason.evaluate.exam import choose, islands
+from bdh_reason.evaluate.metrics import clustered
 from bdh_reason.task import Problems
 from tasks.sudoku import canonical, formats
 from tasks.sudoku.shape import Shape
@@ -70,7 +72,7 @@ def test_the_same_bytes_for_two_workers_and_after_an_interruption(folder, tmp_pa
 
     with monkeypatch.context() as patch:
         patch.setattr(building, "_generate", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RunError, match="the same command goes on"):
             build("sudoku-extreme", QUICK, tmp_path / "again", SIZE, shares=SHARES)
     build("sudoku-extreme", QUICK, tmp_path / "again", SIZE, shares=SHARES)
     assert contents(tmp_path / "again") == contents(folder)
@@ -113,9 +115,25 @@ def test_rows_are_whole_and_add_up(size, shares, rows):
 def test_exams_grow_on_islands_of_their_own_size_and_rows_say_on_which(folder):
     plan = read(folder).plan
     assert [sum(part[0] == split for part in building._layout(plan)) for split in SPLITS] == [3, 4, 4]
-    assert islands(plan, "test", np.array([0, 7, 8, 29])).tolist() == [0, 0, 1, 3]
-    assert islands(replace(plan, source="a list"), "test", np.arange(3)) is None
-    assert islands(building.plan_of("sudoku", {}, 9, SHARES, 0), "test", np.arange(3)) is None
+    test, rows = open_split(folder, "test"), np.array([0, 7, 8, 29])
+    assert islands(plan, "test", test.take(rows), rows).tolist() == [0, 0, 1, 3]
+    assert islands(plan, "test", test.take(rows[1:]), rows[1:]) is None, "one of each island: none resembles another"
+    assert islands(replace(plan, source="a list"), "test", test.take(rows), rows) is None
+    assert islands(building.plan_of("sudoku", {}, 9, SHARES, 0), "test", test.take(rows), rows) is None
+
+
+def test_automata_of_one_rule_are_one_island_whatever_call_they_are_from(tmp_path):
+    """A model that knows half of the rules is right in as many problems of every chunk: only by rule does the interval tell how few rules were asked."""
+    build("automaton", {"radius": 1, "width": 16}, tmp_path / "few", 600, shares=only("test"))
+    exam = choose("automaton", {}, None, tmp_path, lambda *_: None, tmp_path / "few")
+    _, rule_N = np.unique(exam.task.kin(exam.problems), return_inverse=True)
+    assert len(np.unique(exam.island_N)) == rule_N.max() + 1 < 30 < len(rule_N)
+    assert len(np.unique(np.stack([exam.island_N, rule_N]), axis=1).T) == rule_N.max() + 1, "the same islands"
+    low, high = clustered(rule_N % 2 == 0, exam.island_N)
+    assert high - low > 0.3
+    assert np.diff(clustered(rule_N % 2 == 0, np.arange(len(rule_N)) // 8)) < 0.15
+    build("automaton", {}, tmp_path / "many", 100, shares=only("test"))
+    assert choose("automaton", {}, None, tmp_path, lambda *_: None, tmp_path / "many").island_N is None, "every problem has a rule of its own"
 
 
 def test_a_set_that_was_built_before_exams_had_islands_of_their_own_keeps_its_hash(folder):

@@ -103,7 +103,7 @@ def test_a_text_with_too_few_windows_is_refused():
     text = Given([letters(30, 0)])
     with pytest.raises(UserError, match="windows of 41 bytes"):
         Windows(text, 1, 40, 0)
-    with pytest.raises(UserError, match="5 streams through a text of 4 windows"):
+    with pytest.raises(UserError, match="5 streams through a text of 1 documents"):
         Windows(text, 5, 8, 0, stream=True)
     with pytest.raises(UserError, match="no document of"):
         Windows(Given([]), 1, 8, 0)

@@ -85,6 +85,9 @@ WITHOUT_N = {name: value for name, value in asdict(ROW).items() if name != "n"}
         (json.dumps({**asdict(ROW), "schema": SCHEMA + 1}), f"schema version {SCHEMA + 1}; allowed: {SCHEMA}"),
         (json.dumps({**asdict(ROW), "score": 1}), "exactly its fields"),
         (json.dumps(WITHOUT_N), "exactly its fields"),
+        (json.dumps({**asdict(ROW), "schema": [1]}), "is no row"),
+        (json.dumps({**asdict(ROW), "n": "many"}), "is no row"),
+        (json.dumps({**asdict(ROW), "versions": 7}), "is no row"),
     ],
 )
 def test_what_is_no_row_is_named_by_file_and_line(tmp_path, line, complaint):

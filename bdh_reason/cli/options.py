@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 from bdh_reason.errors import UserError
 
+SAY_EVERY = 30.0  # seconds between two lines of progress that is not watched
 ROOTS = {"datasets": Path("datasets"), "runs": Path("runs")}
 settings = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one option; the value is YAML. May be repeated.")
 as_json = click.option("--json", "json_lines", is_flag=True, help="Print JSON lines.")
@@ -46,10 +48,15 @@ def device(device: str) -> str:
 
 
 def progress(what: str) -> Any:
-    """A progress callback (done, total) that keeps one line on standard error up to date, in a terminal only."""
+    """A progress callback (done, total) that keeps one line on standard error up to date; where that is no terminal, another line every so often."""
+    said = time.monotonic()
 
     def show(done: int, total: int) -> None:
+        nonlocal said
         if sys.stderr.isatty():
             click.echo(f"\r{what}: {done:,} of {total:,}", err=True, nl=done >= total)
+        elif time.monotonic() - said >= SAY_EVERY:
+            said = time.monotonic()
+            click.echo(f"{what}: {done:,} of {total:,}", err=True)
 
     return show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
@@ -39,7 +40,12 @@ def probe(
     from bdh_reason.compare.probe import lines, write
     from bdh_reason.config import words
     from bdh_reason.evaluate.probe import probe as look
+    from bdh_reason.files import writing
 
+    if out:
+        with writing(out):  # a place that cannot be written is told before the work
+            out.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=out).close()
     rows = look(model, text, task, words(pairs), concept, depth, limit, seed, options.device(device), options.progress("probing"))
     click.echo("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if json_lines else "\n".join(lines(rows)))
     if out:

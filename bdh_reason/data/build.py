@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,8 @@ from bdh_reason.config import content
 from bdh_reason.data.assemble import assemble, load, prepare, save
 from bdh_reason.data.manifest import BUILDING, Manifest, Plan
 from bdh_reason.data.splits import SHARES, SPLITS, check_shares, rows_of, within
-from bdh_reason.errors import UserError
-from bdh_reason.files import writing
+from bdh_reason.errors import RunError, UserError
+from bdh_reason.files import alone, writing
 from bdh_reason.rng import generator
 from bdh_reason.task import Problems, Task
 
@@ -52,21 +53,31 @@ def build(
 ) -> Manifest:
     """Generates `size` problems into `folder`, split by family; calls `progress(done, size)` as it goes. A set that is there already is kept.
 
-    Raises UserError for an unknown task or option, for sizes and shares that make no sense, for a folder that holds something else, for a full
-    disk or an unwritable folder, and for what the generator refuses.
+    A build of the same folder by another process is waited for. Raises UserError for an unknown task or option, for sizes and shares that make no sense,
+    for a folder that holds something else, for a full disk or an unwritable folder, and for what the generator refuses, RunError where it is interrupted.
     """
     for name, number in (("size", size), ("workers", workers)):
         if number < 1:
             raise UserError(f"{name} {number}", "1 or more")
     plan = plan_of(task, options, size, shares, seed)
-    with writing(folder):
-        manifest = prepare(folder, plan)
-    if manifest is None:
-        _generate_missing(plan, folder / BUILDING, workers, progress)
+    with _interruptible(folder), alone(folder, wait=True):
         with writing(folder):
-            manifest = assemble(folder, plan, lambda: _chunks(plan, folder / BUILDING))
+            manifest = prepare(folder, plan)
+        if manifest is None:
+            _generate_missing(plan, folder / BUILDING, workers, progress)
+            with writing(folder):
+                manifest = assemble(folder, plan, lambda: _chunks(plan, folder / BUILDING))
     progress(size, size)
     return manifest
+
+
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Ctrl-C loses nothing that is finished, and says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunError(f"interrupted: what is built so far is kept in {folder}, the same command goes on") from None
 
 
 def import_file(task: str, options: Mapping[str, Any], file: Path, folder: Path, shares: Sequence[float] = SHARES) -> Manifest:
@@ -77,7 +88,7 @@ def import_file(task: str, options: Mapping[str, Any], file: Path, folder: Path,
     unread = plan_of(task, options, 0, shares, 0)
     problems = read_file(unread.build_task(), file)
     plan = replace(unread, size=len(problems), source=f"{file.name} sha256:{hashlib.sha256(_bytes(file)).hexdigest()}")
-    with writing(folder):
+    with alone(folder, wait=True), writing(folder):
         return prepare(folder, plan) or assemble(folder, plan, lambda: (problems.take(slice(i, i + CHUNK)) for i in range(0, plan.size, CHUNK)))
 
 

@@ -24,7 +24,7 @@ from bdh_reason.task import MARK, Corpus, Problems
 class Windows:
     """The batches of `size` windows of `length` bytes from the training documents.
 
-    Raises UserError for a text that cannot be had, and for one with too few windows.
+    Raises UserError for a text that cannot be had, and for one with too few windows or, of streams, documents.
     """
 
     corpus: Corpus
@@ -34,9 +34,9 @@ class Windows:
     stream: bool = False
 
     def __post_init__(self) -> None:
-        held = int(self._windows_D.sum())
-        if self.stream and held < self.size:
-            raise UserError(f"{self.size} streams through a text of {held} windows", f"up to {held}", "a smaller batch or a longer text")
+        held = len(self._windows_D)
+        if self.stream and held < self.size:  # two would begin with the same document and read on alike
+            raise UserError(f"{self.size} streams through a text of {held} documents", f"up to {held}", "a smaller batch, shorter documents or a longer text")
         self.at(0)
 
     @cached_property

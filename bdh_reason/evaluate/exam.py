@@ -25,6 +25,7 @@ from bdh_reason.evaluate.evaluate import MODES, Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.seen import exclude_seen, refuse_seen
 from bdh_reason.evaluate.witness import Witness
+from bdh_reason.task import Problems
 from bdh_reason.train.checkpoint import RELEASED
 from bdh_reason.train.problems import dataset, place
 
@@ -205,7 +206,7 @@ def _carried(name: str, trained: Contender, root: Path, limit: int | None) -> Ex
     plan = plan_of(recipe.task.name, recipe.task.options, recipe.data.size, recipe.data.shares, recipe.data.seed)
     if strangers := int((plan.place(task, problems) != SPLITS.index("test")).sum()):
         raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
-    return Exam(task, problems, "test", trained.card.data_hash, islands(plan, "test", np.arange(len(problems)))) if len(problems) >= limit else None
+    return Exam(task, problems, "test", trained.card.data_hash, islands(plan, "test", problems, np.arange(len(problems)))) if len(problems) >= limit else None
 
 
 def _split(task: str, options: Mapping[str, Any], trained: Contender | None, root: Path, progress: Progress, folder: Path | None, split: str) -> Exam:
@@ -213,7 +214,7 @@ def _split(task: str, options: Mapping[str, Any], trained: Contender | None, roo
         raise UserError("--set without --puzzles", "--set configures the task that reads a file", "a data set brings its own options")
     if folder is None:
         if trained is None:
-            raise UserError("a guess and no problems", "--data FOLDER or --puzzles FILE")
+            raise UserError("a guess and no problems", "--data FOLDER, --puzzles FILE or --horizon, where the task has one")
         folder, _ = dataset(trained.of(discover.resolve(task)[0])[0], root, progress)
     if (held := read_manifest(folder).plan.task) != discover.resolve(task)[0]:
         raise UserError(f"{folder} holds problems of task {held!r}", task)
@@ -225,9 +226,14 @@ def _open(folder: Path, split: str) -> Exam:
     manifest = read_manifest(folder)
     problems = open_split(folder, split)
     rows = independent(problems)
-    return Exam(manifest.plan.build_task(), problems.take(rows), split, manifest.hash, islands(manifest.plan, split, rows))
+    chosen = problems.take(rows)
+    return Exam(manifest.plan.build_task(), chosen, split, manifest.hash, islands(manifest.plan, split, chosen, rows))
 
 
-def islands(plan: Plan, split: str, rows: np.ndarray) -> np.ndarray | None:
-    """Which island each of these rows of a split is from, int64 [N]; None where problems do not grow out of each other."""
-    return rows // plan.chunk_of(split) if plan.build_task().apart and not plan.source else None
+def islands(plan: Plan, split: str, problems: Problems, rows: np.ndarray) -> np.ndarray | None:
+    """Which island each of these problems is from, the given rows of a split, int64 [N]; None where none resembles another."""
+    task = plan.build_task()
+    if not task.apart or plan.source:
+        return None
+    island_N = task.islands(problems, rows // plan.chunk_of(split))
+    return island_N if len(np.unique(island_N)) < len(rows) else None

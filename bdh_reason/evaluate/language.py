@@ -20,7 +20,7 @@ from bdh_reason.data.splits import check_split
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import Contender, checkpoint
 from bdh_reason.evaluate.evaluate import commit, of_guess, of_model, versions
-from bdh_reason.evaluate.metrics import resampled
+from bdh_reason.evaluate.metrics import by_document
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.reason.reading import code_lengths, context, starts
 from bdh_reason.task import Corpus
@@ -30,12 +30,16 @@ SLICE = 64  # documents between two signs of progress
 
 @dataclass(frozen=True)
 class Passage:
-    """What is read: documents of a corpus, which split or file they are, and the corpus that codes without a model learn from."""
+    """What is read: documents of a corpus, which split or file they are, and the corpus that codes without a model learn from.
+
+    whole: whether they are all of a file, whatever its name, and not a split.
+    """
 
     corpus: Corpus
     documents: Sequence[np.ndarray]
     split: str
     school: Corpus | None
+    whole: bool = False
 
 
 def examine(
@@ -73,7 +77,7 @@ def _choose(task: str, options: Mapping[str, Any], trained: Contender | None, sp
     own = home.task if home and task == discover.resolve(task)[0] else None
     if text:
         given = discover.build_corpus(discover.resolve(task)[0], {**options, "path": str(text)})
-        return Passage(given, given.documents("all")[:limit], text.name, discover.build_corpus(home.task.name, home.task.options) if home else None)
+        return Passage(given, given.documents("all")[:limit], text.name, discover.build_corpus(home.task.name, home.task.options) if home else None, True)
     corpus = discover.build_corpus(own.name if own else task, {**(own.options if own else {}), **options})
     return Passage(corpus, corpus.documents(split)[:limit], split, corpus)
 
@@ -112,10 +116,10 @@ def refuse_seen(contender: Contender, passage: Passage) -> bool | None:
     Raises UserError where most of what a document says is in the training or validation documents of the model, of its parents or of theirs.
     """
     seen, whole = set[bytes](), True
-    if passage.split == "train" and passage.corpus.hash in contender.card.data():
+    if passage.split == "train" and not passage.whole and passage.corpus.hash in contender.card.data():
         raise UserError(f"the train split of {contender.name}", "validation or test")
     for one, data_hash in contender.lessons():
-        if data_hash == passage.corpus.hash and passage.split in ("validation", "test"):
+        if data_hash == passage.corpus.hash and passage.split in ("validation", "test") and not passage.whole:
             continue  # splits of one text have nothing in common
         if isinstance(corpus := one.subject(), Corpus):
             known = _read_by(corpus, data_hash)
@@ -140,7 +144,7 @@ def _read_by(corpus: Corpus, data_hash: str) -> set[bytes] | None:
 
 def _row(passage: Passage, about: dict[str, Any], bits_n: np.ndarray, seconds: float, unseen: bool | None, reach: int | None = None) -> Row:
     corpus, bytes_n = passage.corpus, np.array([len(document) for document in passage.documents])
-    low, high = resampled(bits_n, bytes_n)
+    low, high = by_document(bits_n, bytes_n)
     floor_n, total = corpus.floor(passage.documents), int(bytes_n.sum())
     return Row(
         **about,

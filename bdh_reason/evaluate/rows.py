@@ -30,7 +30,7 @@ class Row:
     horizon: that of the problems, where their task has one · trained: the horizons the model was trained on · excluded: problems left out of the exam for
     all who sat it, because one of them was trained on their family, null where such an exam is refused.
 
-    Of a text the problems are documents: bits_per_byte is what all `scored_bytes` cost together, ci_low and ci_high are its 95 % bootstrap over documents
+    Of a text the problems are documents: bits_per_byte is what all `scored_bytes` cost together, ci_low and ci_high are its 95 % interval over documents
     (null for one alone), floor is what they cost under the source that wrote them, where that is known, and scores of replies are null. mode "stream": a
     byte is predicted from all before it in its document; "windows": in windows of which it has `context` bytes or more, where there are so many; "code": by
     a code without a model.
@@ -102,7 +102,9 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 
 def read(paths: Iterable[Path]) -> list[Row]:
     """All rows of some files. Raises UserError naming the file that cannot be read, and the line that is no row or one of another schema version."""
-    names = {field.name for field in fields(Row)}
+    from pydantic import TypeAdapter
+
+    names, kind = {field.name for field in fields(Row)}, TypeAdapter(Row)
     rows = []
     for path in paths:
         try:
@@ -114,10 +116,10 @@ def read(paths: Iterable[Path]) -> list[Row]:
             try:
                 content = json.loads(line)
                 schema = content["schema"]
-            except (ValueError, KeyError, TypeError) as error:
+                missing = ADDED.get(schema, ())
+                if schema not in (*ADDED, SCHEMA) or set(content) != names - set(missing):
+                    raise UserError(f"{path}, line {number} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
+                rows.append(kind.validate_json(json.dumps({**content, "schema": SCHEMA}), strict=True))
+            except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
                 raise UserError(f"{path}, line {number} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
-            missing = ADDED.get(schema, ())
-            if schema not in (*ADDED, SCHEMA) or set(content) != names - set(missing):
-                raise UserError(f"{path}, line {number} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
-            rows.append(Row(**{**content, "schema": SCHEMA}))
     return rows

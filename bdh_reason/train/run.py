@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 
 from bdh_reason.errors import RunError, UserError
-from bdh_reason.files import writing
+from bdh_reason.files import alone, writing
 from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
@@ -66,30 +66,41 @@ class Stream(IterableDataset[Batch]):
 def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
     """Trains on the splits of every part until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
 
-    Raises UserError for a state of another recipe or of other data, RunError for a loss that is no number.
+    Raises UserError for a state of another recipe or of other data and while another process trains in the folder, RunError for a loss that is no number.
     """
     learner = Learner(recipe.reasoners(), recipe)
     for one, reasoner in zip(learner.each, learner.reasoners):
         check(one, reasoner)
     validation = Validation([quiz(one, its) for one, its in zip(learner.each, splits)])
     sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
+    goes_on = resume and (folder / "state.json").exists()
+    parents = [] if goes_on else _begin(learner, recipe)  # may refuse, or be what lies in the folder: so before anything there is removed
+    with alone(folder, wait=False):
+        if not resume:
+            _clear(folder)
+        card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
+        learner.done, best = (card.step, card.validation) if card else (0, None)
+        if learner.done >= recipe.steps:
+            return Outcome(folder, learner.done, best, validation.metric)
+        if learner.done:
+            print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
+        data, origin = [its.data_hash for its in splits], card.parents if card else parents
+        trainer, keeper = _trainer(recipe, validation, data, folder, device, card, origin, max_seconds)
+        if kept:
+            learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
+        _fit(trainer, learner, DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda")), folder)
+    return Outcome(folder, learner.done, keeper.best, validation.metric)
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier run, what names its weights before them."""
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in () if resume else (path for kind in ("model", "state") for path in (*folder.glob(f"{kind}-*.safetensors*"), folder / f"{kind}.json")):
-            old.unlink(missing_ok=True)
-    state = _state(recipe, splits, folder) if resume and (folder / "state.json").exists() else None
-    card, kept = state or (None, {})
-    learner.done = card.step if card else 0
-    best = card.validation if card else None
-    if learner.done >= recipe.steps:
-        return Outcome(folder, learner.done, best, validation.metric)
-    if learner.done:
-        print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
-    parents = card.parents if card else _begin(learner, recipe)
-    trainer, keeper = _trainer(recipe, validation, [its.data_hash for its in splits], folder, device, card, parents, max_seconds)
-    if kept:
-        learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
-    stream = DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda"))
+        for kind in ("model", "state"):
+            for old in (folder / f"{kind}.json", *folder.glob(f"{kind}-*.safetensors*")):
+                old.unlink(missing_ok=True)
+
+
+def _fit(trainer: lightning.Trainer, learner: Learner, stream: DataLoader[Batch], folder: Path) -> None:
     try:
         with _gently(trainer):
             trainer.fit(learner, stream)
@@ -98,7 +109,6 @@ def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device
     finally:
         if trainer.logger:
             trainer.logger.experiment.finish()  # type: ignore[attr-defined]
-    return Outcome(folder, learner.done, keeper.best, validation.metric)
 
 
 @contextmanager
