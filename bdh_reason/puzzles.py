@@ -35,7 +35,7 @@ class Puzzle(Line):
         return np.ones(len(prompt_NT), bool)
 
     def dug(self, rng: np.random.Generator, target_NT: np.ndarray) -> Problems:
-        """Problems with these solutions, in which no clue can be spared."""
+        """Problems with these solutions, in which no clue can be spared, as far as `dig` finds out."""
         shown_NX = dig(self.network(target_NT), rng, self._value_B[target_NT[:, self.places]])
         prompt_NT = target_NT.copy()
         prompt_NT[:, self.places] = np.where(shown_NX, target_NT[:, self.places], BLANK)

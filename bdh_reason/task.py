@@ -209,7 +209,7 @@ class Corpus(Subject):
         """What a result row says of the text: its name and the options that matter, and no place on a disk."""
 
     def traces(self, document: np.ndarray) -> set[bytes]:
-        """What is in no document of another split: who was trained on most of these has seen the document."""
+        """What a document is known by, in whatever text: who was trained on most of these has seen it."""
         return {document.tobytes()}
 
     def floor(self, documents: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -8,14 +8,30 @@ BDH is written in torch, so that its gradients are an oracle too; the baselines 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn.functional import layer_norm as torch_layer_norm
 
+from bdh_reason.model import Model
 from bdh_reason.task import Board
 
 Sees = list[list[list[int]]]
+
+
+def normal(seed: int, *shape: int) -> torch.Tensor:
+    """Standard normal numbers in float64."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+
+
+def check_step(model: Model, board: Board, inject: bool, equations: Callable[..., np.ndarray], atol: float) -> None:
+    """Fails unless a step of a model in float64 is what `equations(weights, v_tD, v0_tD or None)` make of each of two boards or texts."""
+    v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, model.config.d)
+    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
+    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
+    for step_tD, v_tD, v0_tD in zip(step_2tD, v_2tD.numpy(), v0_2tD.numpy()):
+        np.testing.assert_allclose(step_tD, equations(weights, v_tD, v0_tD if inject else None), atol=atol)
 
 
 def sees(board: Board, heads: int, bound: bool, itself: bool) -> Sees:

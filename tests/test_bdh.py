@@ -7,6 +7,7 @@ import torch
 from boards import BOARDS, line, sudoku
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_models import normal
 from strategies import bdh_of_texts
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,10 +18,6 @@ from bdh_reason.train.initial import initial
 
 LINE = line("sequence", 9)  # texts may be of any other length
 seeds = st.integers(0, 2**32 - 1)
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 @pytest.mark.parametrize("bound", [True, False])

@@ -8,6 +8,7 @@ import torch
 from boards import sudoku
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_models import normal
 
 from baselines import linear_attention
 from baselines.transformer import Config, Model, bound, softmax
@@ -23,10 +24,6 @@ CANDIDATES = Config(d=48, heads=4, hidden=20)
 def configurations(draw, relations=4):
     heads, width = relations * draw(st.integers(1, 2)), draw(st.sampled_from([4, 12, 16, 20, 24, 36]))
     return Config(d=heads * width, heads=heads, hidden=draw(st.integers(1, 40)), layers=draw(st.integers(1, 2)))
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def scene(config, board, batch, seed, inject=True):

@@ -1,5 +1,6 @@
 """The gated memory is the sum that defines it in every form, forwards and backwards, and a wrong sum would be seen."""
 
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from boards import BOARDS, line, sudoku
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle_models import normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import gated_linear
@@ -19,10 +21,6 @@ from bdh_reason.train.initial import initial
 HEADS, BATCH, KEYS, WIDTH = 2, 2, 3, 2
 seeds = st.integers(0, 2**32 - 1)
 parts = st.lists(st.integers(0, 7), max_size=4)
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def drawn(seed, tokens, shared):
@@ -119,14 +117,8 @@ def test_a_step_is_the_equations(kind, inject, bound):
     model = initial(Model, config, board, 0).double()
     for number, (_, weight) in enumerate(model.named_parameters()):
         weight.data += 0.1 * normal(number, *weight.shape)
-    v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, 6)
-    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
-    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
-    seen = oracle_models.sees(board, 12, bound, itself=True)
-    for row in range(2):
-        injected_tD = v0_2tD[row].numpy() if inject else None
-        expected_tD = oracle_models.gated_linear_step(weights, v_2tD[row].numpy(), injected_tD, seen, board.reading == "sequence", config)
-        np.testing.assert_allclose(step_2tD[row], expected_tD, atol=1e-9)
+    seen, sequence = oracle_models.sees(board, 12, bound, itself=True), board.reading == "sequence"
+    oracle_models.check_step(model, board, inject, partial(oracle_models.gated_linear_step, seen=seen, sequence=sequence, config=config), atol=1e-9)
 
 
 @pytest.mark.parametrize("board", [line("sequence", tokens) for tokens in (1, 2, 32, 33, 100)] + [line("grid", 50), sudoku(2, 3, "candidates")])

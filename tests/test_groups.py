@@ -5,12 +5,12 @@ import io
 import pickle
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from boards import sudoku
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_models import normal
 
 from bdh_reason.bdh import Config, Model, groups
 from bdh_reason.train.initial import initial
@@ -26,10 +26,6 @@ configurations = st.builds(
     shared=st.booleans(),
     scaled=st.booleans(),
 )
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def scene(config, box, batch, seed, inject=True):

@@ -11,6 +11,7 @@ import torch
 from boards import line
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_models import normal
 from strategies import bdh_of_texts
 
 from bdh_reason.bdh import Config, Model, decode, inference
@@ -25,10 +26,6 @@ LINE = line("sequence", 9)
 seeds = st.integers(0, 2**32 - 1)
 configurations = bdh_of_texts(24, (4, 8))
 parts = st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17]), min_size=1, max_size=5)  # windows hold 4 tokens, and begin above 16
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def model_of(config, share=1.0, seed=0):

@@ -1,5 +1,6 @@
 """Kernel attention is the transformer with another weight, in every form, and remembers a text of any length in two sums."""
 
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from boards import BOARDS, line, sudoku
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle_models import normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import gated_linear, transformer
@@ -16,10 +18,6 @@ from baselines.linear_attention import Config, Model, kernel_attention
 from bdh_reason.train.initial import initial
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
 def phi(x):
@@ -44,14 +42,9 @@ def test_a_step_is_the_equations(kind, inject, bound):
     model = initial(Model, Config(d=24, heads=12, hidden=8, layers=2, relations=bound), board, 0).double()
     for number, norm in enumerate(weight for name, weight in model.named_parameters() if name.endswith("norm.weight")):
         norm.data += 0.1 * normal(number, 24)
-    v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, 24)
-    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
-    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
     seen, sequence = oracle_models.sees(board, 12, bound, itself=True), board.reading == "sequence"
-    for row in range(2):
-        injected_tD = v0_2tD[row].numpy() if inject else None
-        expected_tD = oracle_models.transformer_step(weights, v_2tD[row].numpy(), injected_tD, seen, sequence, 2, phi)
-        np.testing.assert_allclose(step_2tD[row], expected_tD, atol=1e-4)  # rotary phases are fp32, and a little is added below the line
+    equations = partial(oracle_models.transformer_step, seen=seen, sequence=sequence, layers=2, phi=phi)
+    oracle_models.check_step(model, board, inject, equations, atol=1e-4)  # rotary phases are fp32, and a little is added below the line
 
 
 @given(seeds, st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 5))

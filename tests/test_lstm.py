@@ -1,10 +1,13 @@
 """The LSTM is its equations, reads grids from either end, and tracks a state, which is what it is here for."""
 
+from functools import partial
+
 import numpy as np
 import oracle_models
 import pytest
 import torch
 from boards import BOARDS, line
+from oracle_models import normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.lstm import Config, Model
@@ -13,23 +16,13 @@ from bdh_reason.reason.loop import Loop, Reasoner
 from bdh_reason.train.initial import initial
 
 
-def normal(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
-
-
 @pytest.mark.parametrize("inject", [True, False])
 @pytest.mark.parametrize("kind", ["cells", "plain", "sequence"])
 def test_a_step_is_the_equations(kind, inject):
     board = BOARDS[kind]
     model = initial(Model, Config(d=6, hidden=5, layers=2), board, 0).double()
     model.norm.weight.data += 0.1 * normal(0, 6)
-    v_2tD, v0_2tD = normal(0, 2, 2, board.tokens, 6)
-    step_2tD = model.step(v_2tD, v0_2tD if inject else None, board, None)[0].detach().numpy()
-    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
-    for row in range(2):
-        injected_tD = v0_2tD[row].numpy() if inject else None
-        expected_tD = oracle_models.lstm_step(weights, v_2tD[row].numpy(), injected_tD, kind == "sequence", 2)
-        np.testing.assert_allclose(step_2tD[row], expected_tD, atol=1e-10)
+    oracle_models.check_step(model, board, inject, partial(oracle_models.lstm_step, sequence=kind == "sequence", layers=2), atol=1e-10)
 
 
 def test_one_set_of_weights_reads_grids_and_texts():

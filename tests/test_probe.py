@@ -221,6 +221,7 @@ def test_people_get_a_line_for_each_row(home):
         (("text", "--text", "book", "--concept", "nothing"), "cannot read nothing"),
         (("text", "--task", "sudokku"), "unknown task 'sudokku'"),
         (("other", "--text", "book"), "kind transformer"),
+        (("text", "--text", "book", "--out", "book/folder"), "cannot write to book/folder"),
         (("chance", "--text", "book"), "chance is a guess"),
         (("nothing", "--text", "book"), "unknown model 'nothing'"),
         ((str(RELEASED), "--text", "book"), "the candidates of a grid"),

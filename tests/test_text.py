@@ -98,6 +98,18 @@ def test_a_text_that_is_none_is_refused(tmp_path, content, options, message):
         corpus(tmp_path / "text", **options).documents("train")
 
 
+def test_either_language_of_pairs_is_known_again_alone(tmp_path):
+    """Whoever was trained on translations has read both sides of them: an exam on one of them is no news to it."""
+    (tmp_path / "pairs.txt").write_bytes(PARALLEL.join((b"en", b"fr"), (ENGLISH, FRENCH)))
+    (tmp_path / "english.txt").write_bytes(ENGLISH)
+    known = corpus(tmp_path / "pairs.txt", document=500)
+    seen = set().union(*(known.traces(document) for document in known.documents("all")))
+    alone = corpus(tmp_path / "english.txt", document=500)
+    for document in alone.documents("all"):
+        if traces := {line for line in alone.traces(document) if line.startswith(b"English sentence")}:
+            assert traces <= seen
+
+
 def test_a_missing_text_and_a_split_without_a_document_are_refused(tmp_path):
     with pytest.raises(UserError, match="cannot read"):
         corpus(tmp_path / "absent").splits()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from . import parallel
+
 SPLITS = ("train", "validation", "test")
 REPEAT = 24  # bytes from which on a line is kept once; shorter ones (names of speakers, "Ay.") may come again
 LINE = 2048  # bytes; a longer line is cut
@@ -40,8 +42,8 @@ def _cut(text: bytes, size: int, seen: set[bytes]) -> Iterator[bytes]:
 
 
 def long_lines(document: bytes) -> set[bytes]:
-    """The lines of a document that are in no other."""
-    return {words for line in document.splitlines() if len(words := line.strip()) >= REPEAT}
+    """The lines of a document that are in no other; of a line and its translation each by itself, so that either language alone is known again."""
+    return {words for line in document.splitlines() for said in parallel.TAG.split(line) if len(words := said.strip()) >= REPEAT}
 
 
 def by_split(documents: Iterable[bytes], shares: tuple[float, float, float]) -> dict[str, list[np.ndarray]]:
