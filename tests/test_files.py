@@ -1,5 +1,6 @@
 """A folder is one process's at a time, whoever it is that dies in it."""
 
+import errno
 import subprocess
 import sys
 
@@ -39,6 +40,15 @@ def test_one_who_waits_is_told_and_one_who_is_killed_lets_go(tmp_path):
         assert waiting.stderr.readline().startswith(b"waiting for another process that is at work in")
         first.kill()
         assert waiting.communicate()[0] == b"mine\n"
+
+
+def test_where_there_are_no_holds_nobody_is_kept_out(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with alone(tmp_path, wait=False), alone(tmp_path, wait=True):
+        pass
 
 
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):

@@ -65,6 +65,13 @@ def test_of_two_rows_that_answer_the_same_question_the_newer_stays():
         assert [point.value for point in curves(rows)[0].exact] == [1.0, 0.95, 0.0625]
 
 
+def test_a_curve_never_joins_two_sets_of_weights():
+    """Of a model that was trained on since and asked again only the new answers are left, also where it was asked less."""
+    later = row(16, 0.25, created="2026-11-23", weights="trained on")
+    (curve,) = curves([*seeds()[:3], later])
+    assert (curve.horizons, [point.value for point in curve.exact]) == ((16,), [0.25])
+
+
 def test_seeds_are_compared_at_the_horizons_that_all_were_asked():
     assert curves([*seeds(), row(32, seed=1)])[0].horizons == HORIZONS
     found = curves([row(4), row(8, seed=1, model="late")])

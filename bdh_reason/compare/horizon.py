@@ -53,7 +53,10 @@ def curves(rows: Sequence[Row]) -> list[Curve]:
     for row in sorted(whole, key=lambda row: row.created):  # of two that answer the same question the newer stays
         rest = replace(row, config={name: value for name, value in row.config.items() if name != option[row.task]})
         about = (f"{problem_name(rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
-        alike[about][row.model, row.seed][row.horizon or 0] = row
+        its = alike[about][row.model, row.seed]
+        if any(other.weights != row.weights for other in its.values()):
+            its.clear()  # a curve is that of one set of weights
+        its[row.horizon or 0] = row
     found = []
     for (problems, name, *_), runs in alike.items():
         if len({seed for _, seed in runs}) == len(runs) and set.intersection(*map(set, runs.values())):
