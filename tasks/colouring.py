@@ -17,7 +17,7 @@ Axes: N problems, T = 2E + 2V positions, E edges, V nodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from bdh_reason import symmetry
 from bdh_reason.lines import BLANK, check_whole, renamed
 from bdh_reason.puzzles import Puzzle
 from bdh_reason.search import Network, network
-from bdh_reason.task import Problems
+from bdh_reason.task import Board, Problems, Reading, View
 
 NAMES = np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
 COLOURS = np.frombuffer(b"123", np.uint8)
@@ -66,6 +66,12 @@ class Task(Puzzle):
         """Whether in an edge or beside a colour; the place in the pair. A node is found by its letter, wherever it stands."""
         place_T = np.arange(self.positions)
         return np.stack([place_T >= 2 * self.edges_E, place_T % 2], 1).astype(np.int16)
+
+    def board(self, view: View, reading: Reading) -> Board:
+        """The bytes; as a grid, which has no order, one relation joins the two of a pair, and another everything with everything."""
+        board = super().board(view, reading)
+        pair_T = np.arange(self.positions) // 2
+        return replace(board, mask_RTT=np.stack([pair_T[:, None] == pair_T, np.ones((self.positions,) * 2, bool)])) if reading == "grid" else board
 
     def picture(self, cells: Sequence[str]) -> str:
         """The edges, ten in a row, and below them the nodes."""

@@ -55,6 +55,14 @@ def test_the_picture_lists_edges_and_then_nodes():
     ]
 
 
+def test_on_a_grid_heads_see_the_pair_or_everything_and_a_sequence_has_no_relations():
+    pair_TT, every_TT = TASK.board("cells", "grid").mask_RTT
+    assert [tuple(np.flatnonzero(seen_T)) for seen_T in pair_TT[:4]] == [(0, 1), (0, 1), (2, 3), (2, 3)]
+    assert pair_TT.sum() == 2 * TASK.positions
+    assert every_TT.all()
+    assert not TASK.board("cells", "sequence").relations
+
+
 @pytest.mark.parametrize("nodes", [9, 53, 12.0, True])
 def test_other_numbers_of_nodes_are_refused(nodes):
     with pytest.raises(UserError, match="nodes"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from test_table import ROW, cells
 
-from bdh_reason.compare.horizon import curves, figure, tables
+from bdh_reason.compare.horizon import curves, figure, overview, tables
 from bdh_reason.compare.picture import svg
 from bdh_reason.compare.report import report, write_readme
 from bdh_reason.evaluate.rows import append
@@ -114,8 +114,22 @@ def test_the_same_rows_give_the_same_picture_in_any_order():
     first = svg(figure(curves(many)))
     assert first == svg(figure(curves(many[::-1])))
     assert first != svg(figure(curves(many[:-1])))
-    for word in (b"words, group S5, width 8 (test)", b"arm, depth 6", b">lstm, depth 6", b"exact_match"):
+    for word in (b"words, group S5, width 8 (test)", b">arm<", b">lstm<", b"exact_match"):
         assert word in first
+
+
+def test_a_legend_tells_depths_only_where_one_model_thinks_at_several():
+    picture = svg(figure(curves([*seeds(), *seeds(depth=12), *seeds(recipe="words-lstm", model="words-lstm", depth=1)])))
+    assert all(word in picture for word in (b">arm, depth 6<", b">arm, depth 12<", b">lstm<"))
+
+
+def test_the_overview_has_a_line_for_each_problem_and_one_column_for_a_model_on_all_tasks():
+    rows = [*seeds(recipe="words-lstm", model="words-lstm"), *seeds(recipe="other-lstm", model="other-lstm", task="other", depth=1), *seeds(depth=1)]
+    head, _, other, words = overview(curves(rows)).splitlines()
+    assert cells(head) == ["problems", "trained on", "examined on", "arm", "lstm"]
+    assert cells(other)[:4] == ["other, group S5, width 8 (test)", "4–8", "4–16", ""]
+    assert cells(words)[3] == cells(words)[4] == cells(other)[4]
+    assert cells(words)[3].startswith("8 [4, 8] · 0.79 [0.")
 
 
 def test_the_readme_gets_a_section_and_its_figure_and_no_line_a_row(tmp_path, monkeypatch):

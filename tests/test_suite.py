@@ -46,6 +46,17 @@ def test_the_cells_are_every_choice_of_every_axis_with_every_seed(plan):
     assert {cell.recipe.steps for cell in found} == {3}
 
 
+def test_several_products_of_axes_are_one_plan_and_no_two_arms_have_one_name(plan):
+    given = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**given, "axes": [ARMS, {"other": {"longer": {"steps": 4}}}]}))
+    found = cells(load_suite(str(plan))[1])
+    assert [cell.arm for cell in found] == ["narrow-still", "narrow-noisy", "wide-still", "wide-noisy", "longer"] * 2
+    assert [cell.recipe.steps for cell in found[:5]] == [3, 3, 3, 3, 4]
+    plan.write_text(json.dumps({**given, "axes": [ARMS, {"other": {"narrow-still": {}}}]}))
+    with pytest.raises(UserError, match="5 arms with 4 names"):
+        cells(load_suite(str(plan))[1])
+
+
 def test_every_cell_is_trained_and_examined_once(plan, monkeypatch):
     assert all(whole for _, whole in go(plan))
     rows = read([plan.parent / "rows.jsonl"])
@@ -78,6 +89,7 @@ def test_suites_that_come_with_the_package_are_plans_of_recipes():
     [
         ({"seeds": []}, "seeds"),
         ({"axes": {}}, "axes"),
+        ({"axes": []}, "axes"),
         ({"arms": 3}, "arms"),
         ({"exams": [{"depth": [0]}]}, "exams.0.depth"),
         ({"exams": [{"depth": [1], "split": "train"}]}, "split"),

@@ -17,11 +17,19 @@ def suite() -> None:
 @suite.command("plan")
 @click.argument("name")
 def plan(name: str) -> None:
-    """List the cells of suite NAME (a name or a YAML file): where each lies, and its optimiser steps. A wrong name gets the list of those there are."""
+    """List the cells of suite NAME (a name or a YAML file): where each lies, its parameters, optimiser steps and FLOPs. A wrong name gets the list of those
+    there are.
+    """
     from bdh_reason.suite.plan import cells, load_suite
+    from bdh_reason.train.plan import cost
 
-    for cell in cells(load_suite(name)[1]):
-        click.echo(f"{cell.place}  {cell.recipe.task.name}  {cell.recipe.model.name}  {cell.recipe.steps} steps of {cell.recipe.batch} × {cell.recipe.depth}")
+    total, found = 0.0, cells(load_suite(name)[1])
+    for cell in found:
+        recipe, (params, flops) = cell.recipe, cost(cell.recipe)
+        total += flops
+        size = f"{params:,} parameters  {recipe.steps} steps of {recipe.batch} × {recipe.depth}  {flops / 1e12:.3g} TFLOP"
+        click.echo(f"{cell.place}  {recipe.task.name}  {recipe.model.name}  {size}")
+    click.echo(f"{len(found)} cells, {total / 1e15:.3g} PFLOP to train")
 
 
 @suite.command("run")

@@ -5,9 +5,10 @@ Axes: R runs (seeds), H horizons from the shortest to the longest.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,18 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
     )
 
 
+def overview(found: Sequence[Curve]) -> str:
+    """One Markdown table of all: a line for each kind of problems, a column for each model, in it H90 and the area."""
+    name, panels = _labels(found), _by_problems(found)
+    names = sorted(set(name.values()))
+    lines = [("problems", "trained on", "examined on", *names), ("---", *["--:"] * (len(names) + 2))]
+    for problems, its in panels.items():
+        cell = {name[curve]: f"{_cell(curve.h90, '{:.0f}')} · {_cell(curve.area, '{:.2f}')}" for curve in its}
+        trained, examined = (sorted(set(chain.from_iterable(asked))) for asked in zip(*((curve.trained, curve.horizons) for curve in its)))
+        lines.append((problems, _range(trained), _range(examined), *(cell.get(name, "") for name in names)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def tables(found: Sequence[Curve]) -> str:
     """A Markdown table for each kind of problems, a line a curve and a column a horizon, and what uniform guessing gets."""
     return "\n\n".join(f"### {problems}\n\n{_table(its)}" for problems, its in _by_problems(found).items())
@@ -119,14 +132,17 @@ def _table(found: Sequence[Curve]) -> str:
     lines = [head, ("---", *["--:"] * (len(head) - 1))]
     for curve in found:
         seeds = "–" if curve.seeds == (None,) else ", ".join(map(str, curve.seeds))
-        trained = "–" if not curve.trained else f"{curve.trained[0]}–{curve.trained[-1]}" if len(curve.trained) > 1 else str(curve.trained[0])
         exact = dict(zip(curve.horizons, curve.exact))
         cells = (_cell(exact[horizon], "{:.3f}") if horizon in exact else "" for horizon in horizons)
-        about = (curve.model, f"{curve.params:,}", curve.mode, "–" if curve.depth is None else str(curve.depth), seeds, trained)
+        about = (curve.model, f"{curve.params:,}", curve.mode, "–" if curve.depth is None else str(curve.depth), seeds, _range(curve.trained))
         lines.append((*about, _cell(curve.h90, "{:.0f}"), _cell(curve.area, "{:.3f}"), *cells))
     chance = {horizon: value for curve in found for horizon, value in zip(curve.horizons, curve.chance)}
     lines.append(("*uniform guessing*", *[""] * 7, *(f"{chance[horizon]:.1g}" for horizon in horizons)))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _range(horizons: Sequence[int]) -> str:
+    return "–" if not horizons else f"{horizons[0]}–{horizons[-1]}" if len(horizons) > 1 else str(horizons[0])
 
 
 def _cell(estimate: Estimate, form: str) -> str:
@@ -142,36 +158,39 @@ def figure(found: Sequence[Curve]) -> Any:
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     sheet = Figure(figsize=(4.6 * across, 3.2 * down + 0.7), layout="constrained")
-    names = list(dict.fromkeys(_label(curve) for curve in sorted(found, key=_label)))
-    look = {name: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]) for place, name in enumerate(names)}
+    name = _labels(found)
+    names = sorted(set(name.values()))
+    look = {label: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]) for place, label in enumerate(names)}
     for place, (problems, its) in enumerate(panels.items(), 1):
         axis = sheet.add_subplot(down, across, place)
-        _panel(axis, its, look)
+        _panel(axis, {name[curve]: curve for curve in its}, look)
         axis.set_title(problems, fontsize=9)
     handles = {label: line for axis in sheet.axes for line, label in zip(*axis.get_legend_handles_labels())}
     sheet.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)), fontsize=7, frameon=False)
     return sheet
 
 
-def _label(curve: Curve) -> str:
-    """What a legend calls a curve, so that one model on several tasks has one name."""
-    model = curve.model.removeprefix(f"{curve.task}-")
-    return model if curve.depth is None else f"{model}, depth {curve.depth}"
+def _labels(found: Sequence[Curve]) -> dict[Curve, str]:
+    """What a legend calls each curve: its model, by one name on all tasks, and the depth where it has several curves for the same problems."""
+    short = {curve: curve.model.removeprefix(f"{curve.task}-") for curve in found}
+    alike = Counter((curve.problems, name) for curve, name in short.items())
+    return {curve: f"{name}, depth {curve.depth}" if alike[curve.problems, name] > 1 and curve.depth else name for curve, name in short.items()}
 
 
-def _panel(axis: Any, found: Sequence[Curve], look: dict[str, tuple[str, str]]) -> None:
-    trained = [horizon for curve in found for horizon in curve.trained]
+def _panel(axis: Any, found: dict[str, Curve], look: dict[str, tuple[str, str]]) -> None:
+    """The curves of some problems, by what the legend calls them."""
+    trained = [horizon for curve in found.values() for horizon in curve.trained]
     if trained:
         axis.axvspan(min(trained) / 1.1, max(trained) * 1.1, color="0.92", zorder=0)
     axis.axhline(0.9, color="0.6", linewidth=0.6, linestyle="--")
-    for curve in found:
-        colour, marker = look[_label(curve)]
+    for label, curve in found.items():
+        colour, marker = look[label]
         value, low, high = zip(*curve.exact)
-        axis.plot(curve.horizons, value, color=colour, marker=marker, markersize=3, linewidth=1.2, label=_label(curve))
+        axis.plot(curve.horizons, value, color=colour, marker=marker, markersize=3, linewidth=1.2, label=label)
         axis.fill_between(curve.horizons, low, high, color=colour, alpha=0.18, linewidth=0)
-    chance = sorted({horizon: value for curve in found for horizon, value in zip(curve.horizons, curve.chance)}.items())
+    chance = sorted({horizon: value for curve in found.values() for horizon, value in zip(curve.horizons, curve.chance)}.items())
     axis.plot(*zip(*chance), color="0.4", linewidth=0.8, linestyle=":")
-    horizons = sorted({horizon for curve in found for horizon in curve.horizons})
+    horizons = sorted({horizon for curve in found.values() for horizon in curve.horizons})
     axis.set_xscale("log", base=2)
     axis.set_xticks(horizons, [str(horizon) for horizon in horizons], fontsize=6)
     axis.minorticks_off()

@@ -19,7 +19,7 @@ FIGURE = Path("figures/horizons.svg")
 def report(rows: Sequence[Row]) -> str:
     """All rows in a table, and tables over horizons where a model was asked several."""
     found = [curve for curve in horizon.curves(rows) if len(curve.horizons) > 1]
-    return "\n\n".join([table(rows), *([horizon.tables(found)] if found else [])])
+    return "\n\n".join([table(rows), *([horizon.overview(found), horizon.tables(found)] if found else [])])
 
 
 def write_readme(files: Sequence[Path]) -> str:
@@ -75,7 +75,9 @@ exact_match on problems of each horizon, every family once, {fewest:,} to {most:
 value is their mean and the interval a hierarchical bootstrap, seeds first, problems within. H90 is the longest horizon up to which every one asked is at
 least 0.9, 0 where there is none; area is that under the curve over log₂ of the horizon, 1 for always right. Problems of families that somebody in the same
 exam was trained on were left out ({excluded:,} in all rows together). In the figure the horizons that were trained on are grey, 0.9 is dashed, and
-uniform guessing is dotted.
+uniform guessing is dotted. The first table has H90 and the area of each model.
+
+{horizon.overview(found)}
 
 {horizon.tables(found)}
 """

@@ -1,6 +1,7 @@
 """A suite: one recipe in several arms and seeds, each cell of which is trained and examined alike, so that the arms can be compared.
 
-The arms are the product of the axes: each axis names some changes of the recipe, an arm is one choice from each, and its name joins theirs.
+The arms are the product of the axes: each axis names some changes of the recipe, an arm is one choice from each, and its name joins theirs. Where arms
+that belong together differ in more than that, a suite has several such products.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from bdh_reason.config import read_yaml
 from bdh_reason.errors import UserError, unknown
@@ -32,12 +33,15 @@ class Asked(Section):
     limit: Positive | None = None
 
 
+Axes = Annotated[dict[str, dict[str, dict[str, Any]]], Field(min_length=1)]
+
+
 class Suite(Section):
-    """`settings` are laid over the recipe in every cell, the changes of an arm over those."""
+    """`settings` are laid over the recipe in every cell, the changes of an arm over those. `axes` is one product or a list of them."""
 
     recipe: str
     settings: dict[str, Any] = Field(default_factory=dict)
-    axes: dict[str, dict[str, dict[str, Any]]] = Field(min_length=1)
+    axes: Annotated[tuple[Axes, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given), Field(min_length=1)]
     seeds: tuple[int, ...] = Field(min_length=1)
     exams: tuple[Asked, ...] = Field(min_length=1)
 
@@ -75,8 +79,11 @@ def load_suite(reference: str) -> tuple[str, Suite]:
 
 
 def cells(suite: Suite) -> list[Cell]:
-    """All cells, the first seed of every arm before the second of any. Raises UserError for an arm that is no recipe."""
-    arms = {"-".join(names): [axis[name] for axis, name in zip(suite.axes.values(), names)] for names in product(*suite.axes.values())}
+    """All cells, the first seed of every arm before the second of any. Raises UserError for an arm that is no recipe, and for two of one name."""
+    chosen = [(axes, names) for axes in suite.axes for names in product(*axes.values())]
+    arms = {"-".join(names): [axis[name] for axis, name in zip(axes.values(), names)] for axes, names in chosen}
+    if len(arms) < len(chosen):
+        raise UserError(f"{len(chosen)} arms with {len(arms)} names", "a name of its own for every choice")
     return [_cell(suite, arm, changes, seed) for seed in suite.seeds for arm, changes in arms.items()]
 
 

@@ -17,13 +17,21 @@ USED = 0.4  # the share of that peak a training step is assumed to reach
 DEVICES = (1, 2, 4, 8)
 
 
+def cost(recipe: Recipe) -> tuple[int, float]:
+    """Parameters, and FLOPs of the training, of a model on torch's meta device."""
+    with torch.device("meta"):
+        reasoners = recipe.reasoners()
+    steps = turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
+    return reasoners[0].model.size(), sum(_training(one, reasoner) * count for one, reasoner, count in zip(recipe.each, reasoners, steps))
+
+
 def plan(recipe: Recipe) -> str:
     """Parameters, memory, FLOPs and hours for several numbers of GPUs; the model exists on torch's meta device only."""
     with torch.device("meta"):
         reasoners = recipe.reasoners()
-    each, params, width = recipe.each, reasoners[0].model.size(), reasoners[0].model.config.d
+    each, width = recipe.each, reasoners[0].model.config.d
     steps = turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
-    total = sum(_training(one, reasoner) * count for one, reasoner, count in zip(each, reasoners, steps))
+    params, total = cost(recipe)
     batches = [one.batch * _activations(one, params / (3 * width), reasoner.board.tokens) for one, reasoner in zip(each, reasoners)]
     copies = 16 + (4 if recipe.ema else 0)
     read = sum(4 * one.batch * its.model.state_floats(its.board, one.depth) for one, its in zip(each, reasoners) if one.stream)
