@@ -107,16 +107,16 @@ class Model(nn.Module, ABC):
             v0_BtD = v0_BtD + sum(table[where_tK[:, axis]] for axis, table in enumerate(self.coordinate_CD))
         return v0_BtD
 
-    def readout(self, v_BtD: Tensor) -> Tensor:
-        """[B, t, D] -> logits [B, t, V]."""
-        return v_BtD @ self.readout_DV
+    def readout(self, v_BtD: Tensor, board: Board) -> Tensor:
+        """[B, t, D] -> logits [B, t, V], those that answer on this board."""
+        return v_BtD @ self.readout_DV[:, board.answers]
 
     def feed(self, belief_BTS: Tensor, board: Board) -> Tensor:
         """A reply's probabilities [B, T, S] -> what they add to the residual stream [B, t, D]. Raises UserError where the model has no feedback."""
         if self.feedback_VD is None:
             raise UserError("a loop with feedback for a model without it", "feedback=false, or a model trained with feedback")
         if board.view == "candidates":
-            return belief_BTS.reshape(len(belief_BTS), -1, 1) * self.feedback_VD
+            return belief_BTS.reshape(len(belief_BTS), -1, 1) * self.feedback_VD[board.answers]
         return belief_BTS @ self.feedback_VD[list(board.symbols)]
 
     @abstractmethod
@@ -154,7 +154,7 @@ class Model(nn.Module, ABC):
     def flops(self, board: Board, depth: int, feedback: bool) -> int:
         """Forward FLOPs of `depth` steps with a readout after each, on one problem, without the embedding look-up."""
         width = self.config.d
-        readout = 2 * board.tokens * width * self.vocabulary[1]
+        readout = 2 * board.tokens * width * len(range(self.vocabulary[1])[board.answers])
         feed = 2 * board.positions * width * len(board.symbols) if feedback and board.view == "cells" else 0
         return depth * (self.step_flops(board) + readout) + (depth - 1) * feed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -20,6 +20,7 @@ from bdh_reason.errors import UserError
 View = Literal["cells", "candidates"]
 Reading = Literal["grid", "sequence"]
 OPEN, GIVEN, EXCLUDED = 0, 1, 2  # the three tokens of the candidate view
+BYTES = (256, 256)  # the vocabulary of cells and texts
 MARK = 0  # the byte before every document of a text; inside none
 
 
@@ -55,7 +56,9 @@ class Board:
     """How a model sees a problem of T positions whose reply uses S symbols.
 
     view "cells": one token per position, its byte; logits over the 256 bytes. view "candidates": one token per (position, symbol),
-    OPEN, GIVEN or EXCLUDED; one logit each. reading "grid": every position sees every other; "sequence": strictly left to right.
+    OPEN, GIVEN or EXCLUDED; one logit each. spelled: the same in the vocabulary of bytes, for weights that read text too: the tokens are the bytes
+    1, 2 and 3, which stand in no text, and a candidate's logit is that of GIVEN. reading "grid": every position sees every other;
+    "sequence": strictly left to right.
     groups_RGk int32: relation r splits the tokens into G groups of k that constrain each other; mask_RTT bool: the same for relations
     that do not partition the board. coordinates_TK int16: row, column, box … of each token.
     """
@@ -68,6 +71,11 @@ class Board:
     coordinates_TK: np.ndarray
     groups_RGk: np.ndarray | None = None
     mask_RTT: np.ndarray | None = None
+    spelled: bool = False
+
+    def within(self, vocabulary: tuple[int, int]) -> Board:
+        """What a model of that vocabulary reads: candidates are spelled where it reads bytes, else the board as it is."""
+        return replace(self, spelled=True) if self.view == "candidates" and vocabulary == BYTES else self
 
     @property
     def tokens(self) -> int:
@@ -77,7 +85,12 @@ class Board:
     @property
     def vocabulary(self) -> tuple[int, int]:
         """(different tokens, logits per token): the interface a model of this view needs."""
-        return (3, 1) if self.view == "candidates" else (256, 256)
+        return (3, 1) if self.view == "candidates" and not self.spelled else BYTES
+
+    @property
+    def answers(self) -> slice:
+        """Which logits of a token say anything about the reply."""
+        return slice(GIVEN + 1, GIVEN + 2) if self.spelled else slice(None)
 
     @property
     def relations(self) -> int:
@@ -96,10 +109,10 @@ class Board:
             return prompt_NT.astype(np.int64)
         prompt_NT1 = prompt_NT[:, :, None]
         tokens_NTS = np.where(prompt_NT1 == self._symbols, GIVEN, np.where(prompt_NT1 == self.blank, OPEN, EXCLUDED))
-        return tokens_NTS.reshape(len(prompt_NT), -1)
+        return tokens_NTS.reshape(len(prompt_NT), -1) + self.spelled
 
     def collapse(self, logits_BtV: Any) -> Any:
-        """Logits per token [B, tokens, V] -> logits per position and symbol [B, T, S]; torch tensors and numpy arrays alike."""
+        """Logits per token [B, tokens, V], of which only the `answers`, -> logits per position and symbol [B, T, S]; torch tensors and numpy arrays alike."""
         if self.view == "cells":
             return logits_BtV[..., self._symbols]
         return logits_BtV.reshape(-1, self.positions, len(self.symbols))

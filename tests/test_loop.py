@@ -43,7 +43,7 @@ def test_without_feedback_and_injection_the_loop_is_the_plain_recurrence(kind):
     v_BtD = layer_norm(thinker.model.embed(some(kind), board), (EXAMPLES[0].d,))
     for reply_BTS in thinker.think(some(kind), 4):
         v_BtD = thinker.model.step(v_BtD, None, board, None)[0]
-        assert torch.equal(reply_BTS, board.collapse(thinker.model.readout(v_BtD)))
+        assert torch.equal(reply_BTS, board.collapse(thinker.model.readout(v_BtD, board)))
 
 
 @every_board
@@ -53,14 +53,14 @@ def test_feedback_and_injection_enter_before_each_step(kind):
     v0_BtD = model.embed(some(kind), board)
     first, second = thinker.think(some(kind), 2)
     v_BtD = model.step(layer_norm(v0_BtD, (EXAMPLES[0].d,)), v0_BtD, board, None)[0]
-    assert torch.equal(first, board.collapse(model.readout(v_BtD)))
+    assert torch.equal(first, board.collapse(model.readout(v_BtD, board)))
     fed_BtD = torch.zeros_like(v_BtD)
     for position in range(board.positions):
         for place, (symbol, belief_B) in enumerate(zip(board.symbols, first.softmax(-1)[:, position].T)):
             token, row = (position * len(board.symbols) + place, 0) if board.view == "candidates" else (position, symbol)
             fed_BtD[:, token] += belief_B[:, None] * model.feedback_VD[row]
     v_BtD = model.step(v_BtD + fed_BtD, v0_BtD, board, None)[0]
-    torch.testing.assert_close(second, board.collapse(model.readout(v_BtD)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(second, board.collapse(model.readout(v_BtD, board)), rtol=0, atol=1e-12)
 
 
 @every_board
@@ -121,3 +121,20 @@ def test_zeros_feed_a_board_nothing(kind):
     nothing_BTS = torch.zeros(2, BOARDS[kind].positions, len(BOARDS[kind].symbols)).double()
     plain, fed = (next(thinker.go_on(tokens_Bt, Thought(v_BtD, belief), 1))[0] for belief in (None, nothing_BTS))
     torch.testing.assert_close(plain, fed, rtol=0, atol=1e-12)
+
+
+def test_candidates_spelled_in_bytes_are_the_same_three_tokens_and_one_logit():
+    """Weights of bytes whose rows 1, 2, 3, column 2 and feedback 2 are those of weights of candidates think the same."""
+    plain, spelled = BOARDS["candidates"], BOARDS["candidates"].within((256, 256))
+    assert (spelled.vocabulary, plain.within((3, 1)), BOARDS["cells"].within((256, 256))) == ((256, 256), plain, BOARDS["cells"])
+    few, many = (initial(Model, EXAMPLES[0], board, 0).double() for board in (plain, spelled))
+    with torch.no_grad():
+        for name, weight in few.named_parameters():
+            rows = {"token_VD": slice(1, 4), "feedback_VD": slice(2, 3), "readout_DV": (slice(None), slice(2, 3))}.get(name, ...)
+            many.get_parameter(name)[rows] = weight
+    prompt_NT = np.random.default_rng(0).choice(np.frombuffer(plain.symbols + bytes([plain.blank]), np.uint8), (3, plain.positions))
+    thinking = [Reasoner(model, board, Loop()).think(torch.from_numpy(board.expand(prompt_NT)), 3) for model, board in ((few, plain), (many, spelled))]
+    for expected_BTS, reply_BTS in zip(*thinking):
+        torch.testing.assert_close(reply_BTS, expected_BTS, rtol=0, atol=1e-12)
+    readout = 2 * plain.tokens * EXAMPLES[0].d
+    assert many.flops(spelled, 1, feedback=False) == few.flops(plain, 1, feedback=False) == few.step_flops(plain) + readout

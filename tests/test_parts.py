@@ -224,7 +224,6 @@ def test_a_mistake_is_named(changes, message):
         ("[{share: 0.5}, {share: 0.5, reading: sequence}]", "unknown reading 'sequence' in the candidates view of sudoku"),
         ("[{share: 1.0, view: cells, reading: sequence}]", "relations=true on a sequence"),
         ("[{share: 0.5, view: cells}, {share: 0.5, view: cells, task: {name: toy}}]", "relations=true on a grid with 0 relations"),
-        ("[{share: 0.5}, {share: 0.5, view: cells}]", "a board in the cells view"),
         ("[{share: 0.5}, {share: 0.5, batch: 5000}]", "a batch of 5000 from a split"),
     ],
 )

@@ -7,11 +7,13 @@ import pytest
 from test_train import recipe
 from toy import installed
 
+from bdh_reason.compare import probe
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import read
 from bdh_reason.suite import run as running
 from bdh_reason.suite.plan import FOLDER, cells, load_suite, suite_names
 from bdh_reason.suite.run import Places, run
+from bdh_reason.train import checkpoint
 from bdh_reason.train.recipe import lay_over
 
 pytestmark = pytest.mark.usefixtures(installed.__name__)
@@ -32,7 +34,7 @@ def plan(tmp_path) -> Path:
 
 
 def go(plan, seconds=None):
-    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl")
+    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl", plan.parent)
     return list(run(load_suite(str(plan))[1], places, "cpu", seconds, lambda *_: None))
 
 
@@ -103,6 +105,67 @@ def test_what_is_no_suite_is_refused(change, message, plan):
         cells(load_suite(str(plan))[1])
     with pytest.raises(UserError, match="ablation"):
         load_suite("ablatoin")
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    """Two arms of text, their merge, and one that starts with it."""
+    tiny = {"task": {"options": {"documents": 60, "length": 64, "window": 16}}, "model": {"options": {"d": 8, "n": 16, "heads": 2}}, "steps": 2, "batch": 2}
+    after = {"start": "joined", "model": {"options": {"n": 32, "pieces": [8, 8]}}, "parts": [{"share": 0.5}, {"share": 0.5, "task": other()}]}
+    suite = {
+        **{"recipe": "text", "settings": {**tiny, "validation": {"every": 2, "problems": 2}}, "seeds": [0]},
+        **{"axes": {"arm": {"after": after, "one": {}, "two": {"task": other()}}}, "merges": {"joined": ["one", "two"]}},
+        **{"exams": [{"task": "text", "split": "test"}], "probes": [{"arms": ["one", "joined"], "task": "text", "limit": 2, "concept": "words.tsv"}]},
+    }
+    (tmp_path / "words.tsv").write_text("".join(f"present\tab{n}\nabsent\tba{n}\n" for n in range(20)))
+    (tmp_path / "texts.yaml").write_text(json.dumps(suite))
+    return tmp_path / "texts.yaml"
+
+
+def other():
+    return {"name": "text", "options": {"documents": 60, "length": 64, "window": 16, "seed": 1}}
+
+
+def test_arms_are_joined_as_soon_as_they_are_there_and_an_arm_starts_with_what_they_became(texts):
+    assert [(cell.arm, whole) for cell, whole in go(texts)] == [("one", True), ("two", True), ("joined", True), ("after", True)]
+    cards = {arm: checkpoint.read(texts.parent / "runs" / "seed0" / arm / "model.json") for arm in ("joined", "after")}
+    assert [parent["name"] for parent in cards["joined"].card.parents] == ["one", "two"]
+    assert [parent["sha256"] for parent in cards["after"].card.parents] == [cards["joined"].sha256]
+    assert [row.model for row in read([texts.parent / "rows.jsonl"])] == ["one", "two", "joined", "after"]
+
+
+def test_a_probe_looks_once_at_the_arms_that_it_names(texts):
+    for _ in range(2):
+        go(texts)
+        seen = probe.read([texts.parent / "probes.jsonl"])
+        assert list(dict.fromkeys(row["model"] for row in seen)) == ["one", "joined"]
+        assert {row["probe"] for row in seen} == {"density", "degrees", "modularity", "synapse"}
+        assert sum(row["probe"] == "density" for row in seen) == 2 * 4
+        assert {row["training_seed"] for row in seen} == {0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"merges": {"joined": ["one", "three"]}}, "unknown arm 'three'"),
+        ({"probes": [{"arms": ["nobody"], "task": "text"}]}, "unknown arm 'nobody'"),
+        ({"merges": {"joined": ["after", "two"]}}, "which starts with a merge"),
+    ],
+)
+def test_merges_and_probes_are_of_arms_that_there_are(change, message, texts):
+    texts.write_text(json.dumps({**json.loads(texts.read_text()), **change}))
+    with pytest.raises(UserError, match=message):
+        cells(load_suite(str(texts))[1])
+
+
+def test_every_task_of_an_arm_is_examined(plan):
+    mixed = [{"share": 0.5}, {"share": 0.5, "task": other(), "view": "cells", "reading": "sequence", "loop": {"feedback": False}}]
+    settings = {"steps": 2, "validation": {"every": 2, "problems": 2}, "parts": mixed, "model": {"options": {"coordinates": False}}}
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "axes": {"arm": {"both": settings}}, "seeds": [0], "settings": {}}))
+    assert all(whole for _, whole in go(plan))
+    rows = [row for row in read([plan.parent / "rows.jsonl"]) if row.difficulty is None and row.depth == 1]
+    assert [row.task for row in rows] == ["toy", "text"]
+    assert len({row.weights for row in rows}) == 1
 
 
 def test_another_name_brings_its_own_options():

@@ -14,7 +14,7 @@ from bdh_reason.cli import options
 @click.command()
 @click.argument("model")
 @click.option("--text", type=click.Path(path_type=Path), help="A file for the model to read, byte by byte.")
-@click.option("--task", metavar="NAME", help="Fresh problems of a task instead.")
+@click.option("--task", metavar="NAME", help="Fresh problems of a task instead, or test documents of a text.")
 @click.option("--concept", type=click.Path(path_type=Path), help="Sentences to search synapses of one concept in: present or absent, a tab, the sentence.")
 @click.option("--depth", type=click.IntRange(min=1), help="Latent steps. [default: as deep as the model was validated]")
 @click.option("--limit", type=click.IntRange(min=1), default=64, show_default=True, help="Problems, or windows of the text.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bdh_reason.compare.picture import svg
+from bdh_reason.errors import UserError
 from bdh_reason.files import replace, writing
 
 Row = dict[str, Any]
@@ -57,6 +58,26 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             replace(folder / name, content)
+
+
+def append(path: Path, rows: Sequence[Row]) -> None:
+    """Adds rows to a file in one write. Raises UserError where it cannot be written."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read(paths: Sequence[Path]) -> list[Row]:
+    """The rows of some files. Raises UserError naming the line that is none."""
+    rows: list[Row] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                rows.append({"probe": json.loads(line)["probe"], **json.loads(line)})
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path}, line {number} is no row of a probe", "lines that `bdh-reason probe` wrote", "remove the line") from error
+    return rows
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:

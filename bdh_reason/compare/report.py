@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bdh_reason.compare import horizon
+from bdh_reason.compare import horizon, language
 from bdh_reason.compare.picture import svg
+from bdh_reason.compare.probe import read as read_probes
 from bdh_reason.compare.table import first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, read
@@ -58,7 +59,16 @@ Of single rollouts, as far as their depth. The rules looked on after every step;
             (RESULTS / FIGURE).parent.mkdir(parents=True, exist_ok=True)
             replace(RESULTS / FIGURE, svg(horizon.figure(found)))
         replace(RESULTS / "README.md", (text + (_horizons(rows, found) if found else "")).encode())
-    return f"results/README.md: {len(rows)} rows"
+    return f"results/README.md: {len(rows)} rows" + _language(rows, files)
+
+
+def _language(rows: Sequence[Row], files: Sequence[Path]) -> str:
+    """Writes results/language.md where there is anything to say; returns what was done."""
+    probes = sorted((RESULTS / "probes").glob("*.jsonl"))
+    if not (text := language.page(rows, read_probes(probes), map(str, [*files, *probes]))):
+        return ""
+    replace(RESULTS / "language.md", text.encode())
+    return "; results/language.md"
 
 
 def _horizons(rows: Sequence[Row], found: Sequence[horizon.Curve]) -> str:

@@ -5,6 +5,7 @@ Axes: R runs (seeds), H horizons from the shortest to the longest, W draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,15 @@ def estimate(value: float, drawn_W: np.ndarray) -> Estimate:
     """The value with the middle 95 % of the draws around it; both ends are draws."""
     low, high = np.quantile(drawn_W, [0.025, 0.975], method="inverted_cdf")
     return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def student(values: Sequence[float]) -> Estimate:
+    """The mean of the values of several runs and its Student's t interval; of one run the value alone, as both ends."""
+    from scipy.stats import t
+
+    mean = float(np.mean(values))
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+    return Estimate(mean, mean - half, mean + half)
 
 
 def longest_good(horizons_H: np.ndarray, exact_WH: np.ndarray, good: float = GOOD) -> np.ndarray:

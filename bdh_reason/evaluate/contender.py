@@ -56,7 +56,7 @@ class Contender:
             model.load_state_dict(self.weights)
         except RuntimeError as error:
             raise UserError(f"{self.name}: the weights do not fit its recipe", "a checkpoint as training wrote it") from error
-        board = task.board(own.view, own.reading)
+        board = task.board(own.view, own.reading).within(model.vocabulary)
         model.check(board)
         return Reasoner(model.to(device).eval(), board, own.loop)
 

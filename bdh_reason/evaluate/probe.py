@@ -49,7 +49,8 @@ def probe(
     device: str,
     progress: Progress,
 ) -> list[Row]:
-    """All rows of one model on a text or on fresh problems of a task, at most `limit` windows or problems, as deep as it was validated or as asked.
+    """All rows of one model on a text, on the test documents of a corpus or on fresh problems of a task, at most `limit` windows or problems, as deep as it
+    was validated or as asked.
 
     `labelled` is a file of sentences that have a concept or not. Raises UserError for neither or both of text and task, for a model that is not BDH, for a
     text that it cannot read or that is too short, and for a file of sentences that is malformed or too short for any synapse to be significant.
@@ -61,11 +62,11 @@ def probe(
     contender = checkpoint(reference)
     recipe = contender.recipe
     known = next((one.task.options for one in recipe.each if one.task.name == task), {})
-    chosen = discover.build_task(task, {**known, **options}) if task else None
+    chosen = discover.build(task, {**known, **options}) if task else None
     home = chosen or next((one for one in recipe.each if discover.is_text(one.task.name)), recipe.each[0]).subject()
     reasoner, depth = contender.reasoner(home, device), depth or contender.like(home).validation.depth
     inside(reasoner)
-    source = source_of.problems(chosen, limit, seed) if chosen else source_of.text(reasoner, text or Path(), limit)
+    source = source_of.fresh(reasoner, chosen, limit, seed) if chosen else source_of.text(reasoner, text or Path(), limit)
     given = sentences(reasoner, labelled) if labelled else None
     tested = concept(reasoner, given, depth, seed, progress) if given else []
     rows = [*_density(reasoner, source, depth, seed, progress), *_graphs(reasoner, seed, progress), *tested]
@@ -77,6 +78,7 @@ def _about(contender: Contender, reasoner: Reasoner, device: str) -> Row:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": contender.name,
+        "training_seed": contender.recipe.seed,
         "weights": contender.sha256,
         "trained_steps": contender.card.step,
         "params": reasoner.model.size(),

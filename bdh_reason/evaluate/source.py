@@ -15,7 +15,7 @@ import numpy as np
 from bdh_reason import bdh, rng
 from bdh_reason.errors import UserError
 from bdh_reason.reason.loop import Reasoner
-from bdh_reason.task import Task
+from bdh_reason.task import MARK, Corpus, Subject, Task
 
 Row = dict[str, Any]
 
@@ -50,6 +50,26 @@ def text(reasoner: Reasoner, path: Path, limit: int) -> Source:
         raise UserError(f"{path} has {len(content)} bytes", f"at least the {length} that the model reads at once")
     prompt_BT = np.frombuffer(content, np.uint8, windows * length).reshape(windows, length)
     return Source(prompt_BT, None, {**digest(content, path.name), "task": None, "config": None})
+
+
+def fresh(reasoner: Reasoner, subject: Subject, limit: int, seed: int) -> Source:
+    """What a task or a text known by name gives. Raises UserError as `problems` and `documents` do."""
+    if isinstance(subject, Corpus):
+        return documents(reasoner, subject, limit)
+    assert isinstance(subject, Task)
+    return problems(subject, limit, seed)
+
+
+def documents(reasoner: Reasoner, corpus: Corpus, limit: int) -> Source:
+    """The first windows of the test documents of a text, each document with its MARK before it. Raises UserError for a text that cannot be had."""
+    check_text(reasoner)
+    length = reasoner.board.positions
+    row_t = np.concatenate([part for document in corpus.documents("test") for part in (np.array([MARK], np.uint8), document)])
+    windows = min(limit, len(row_t) // length)
+    if not windows:
+        raise UserError(f"test documents of {len(row_t)} bytes", f"at least the {length} that the model reads at once")
+    prompt_BT = row_t[: windows * length].reshape(windows, length)
+    return Source(prompt_BT, None, {**digest(prompt_BT.tobytes(), "test documents"), "task": corpus.name, "config": corpus.about()})
 
 
 def problems(task: Task, limit: int, seed: int) -> Source:

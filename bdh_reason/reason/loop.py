@@ -96,6 +96,6 @@ class Reasoner:
             if belief_BTS is not None:
                 v_BtD = v_BtD + model.feed(belief_BTS, board)
             v_BtD, state = model.step(v_BtD, v0_BtD, board, state)
-            reply_BTS = board.collapse(model.readout(v_BtD))
+            reply_BTS = board.collapse(model.readout(v_BtD, board))
             belief_BTS = reply_BTS.softmax(-1) if loop.feedback else None
             yield reply_BTS, Thought(v_BtD, belief_BTS), state

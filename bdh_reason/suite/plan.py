@@ -24,9 +24,11 @@ FOLDER = Path(__file__).parent / "suites"
 class Asked(Section):
     """One exam that every cell sits: `eval`'s options of the same names. Arms that are chosen between are compared on validation.
 
+    Without a task each is asked everything that it was trained on; a task is asked of all, also of those that were not.
     Without a depth each thinks as deeply as it was validated. A recipe with horizons is asked its exam's.
     """
 
+    task: str | None = None
     depth: tuple[Positive, ...] | None = None
     data: str | None = None
     split: Literal["validation", "test"] = "validation"
@@ -36,22 +38,40 @@ class Asked(Section):
 Axes = Annotated[dict[str, dict[str, dict[str, Any]]], Field(min_length=1)]
 
 
+class Look(Section):
+    """What `probe` looks at in some arms: the test documents of a text, and sentences with a concept or without it, a file beside the suite's."""
+
+    arms: tuple[str, ...]
+    task: str
+    concept: str | None = None
+    limit: Positive = 64
+
+
 class Suite(Section):
-    """`settings` are laid over the recipe in every cell, the changes of an arm over those. `axes` is one product or a list of them."""
+    """`settings` are laid over the recipe in every cell, the changes of an arm over those. `axes` is one product or a list of them. `merges`: arms that
+    are not trained but joined of two others, neuron by neuron. The `start` of an arm may be another arm.
+    """
 
     recipe: str
     settings: dict[str, Any] = Field(default_factory=dict)
     axes: Annotated[tuple[Axes, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given), Field(min_length=1)]
     seeds: tuple[int, ...] = Field(min_length=1)
     exams: tuple[Asked, ...] = Field(min_length=1)
+    merges: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    probes: tuple[Look, ...] = ()
+
+    def asked(self, arm: str) -> list[Asked | Look]:
+        """The exams of an arm, then its probes."""
+        return [*self.exams, *(look for look in self.probes if arm in look.arms)]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: its arm, its seed and all that decides it."""
+    """One run: its arm, its seed and all that decides it; of a merge the arms that are joined, and the first one's recipe."""
 
     arm: str
     recipe: Recipe
+    joins: tuple[str, ...] = ()
 
     @property
     def place(self) -> Path:
@@ -64,9 +84,14 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def place(reference: str) -> Path:
+    """The file that a name or a path means; what a suite needs besides lies in its folder."""
+    return Path(reference) if reference.endswith((".yaml", ".yml")) else FOLDER / f"{reference}.yaml"
+
+
 def load_suite(reference: str) -> tuple[str, Suite]:
     """A suite by name or by path, and its name. Raises UserError for an unknown one, unreadable YAML, an unknown key and a value out of range."""
-    path = Path(reference) if reference.endswith((".yaml", ".yml")) else FOLDER / f"{reference}.yaml"
+    path = place(reference)
     if not path.is_file():
         raise unknown("suite", reference, suite_names())
     given = read_yaml(path.read_text(encoding="utf-8"), str(path))
@@ -79,12 +104,30 @@ def load_suite(reference: str) -> tuple[str, Suite]:
 
 
 def cells(suite: Suite) -> list[Cell]:
-    """All cells, the first seed of every arm before the second of any. Raises UserError for an arm that is no recipe, and for two of one name."""
+    """All cells, the first seed of every arm before the second of any, and each after the arms that it is made of.
+
+    Raises UserError for an arm that is no recipe, for two of one name, and for a merge or a probe of arms that there are not.
+    """
     chosen = [(axes, names) for axes in suite.axes for names in product(*axes.values())]
     arms = {"-".join(names): [axis[name] for axis, name in zip(axes.values(), names)] for axes, names in chosen}
     if len(arms) < len(chosen):
         raise UserError(f"{len(chosen)} arms with {len(arms)} names", "a name of its own for every choice")
-    return [_cell(suite, arm, changes, seed) for seed in suite.seeds for arm, changes in arms.items()]
+    for arm in [*(arm for pair in suite.merges.values() for arm in pair), *(arm for look in suite.probes for arm in look.arms)]:
+        if arm not in (*arms, *suite.merges):
+            raise unknown("arm", arm, (*arms, *suite.merges))
+    return [cell for seed in suite.seeds for cell in _ordered(suite, [_cell(suite, arm, changes, seed) for arm, changes in arms.items()])]
+
+
+def _ordered(suite: Suite, trained: list[Cell]) -> list[Cell]:
+    """The cells of a seed: each merge as soon as both its arms are there, arms that start with a merge last."""
+    later = [cell for cell in trained if cell.recipe.start in suite.merges]
+    cells = [cell for cell in trained if cell not in later]
+    for name, joins in suite.merges.items():
+        first = next((cell for cell in cells if cell.arm == joins[0]), None)
+        if first is None:
+            raise UserError(f"merge {name} of {joins[0]}, which starts with a merge or comes later", "arms that are there before it")
+        cells.append(Cell(name, first.recipe, joins))
+    return cells + later
 
 
 def _cell(suite: Suite, arm: str, changes: list[dict[str, Any]], seed: int) -> Cell:

@@ -10,23 +10,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bdh_reason import discover
+from bdh_reason.compare import probe as probe_rows
 from bdh_reason.data.build import Progress
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.exam import examine
-from bdh_reason.evaluate.rows import append
+from bdh_reason.evaluate.merge import merge
+from bdh_reason.evaluate.probe import probe
+from bdh_reason.evaluate.rows import Row, append
 from bdh_reason.files import replace
-from bdh_reason.suite.plan import Asked, Cell, Suite, cells
+from bdh_reason.suite.plan import Asked, Cell, Look, Suite, cells
 from bdh_reason.train.problems import splits
 from bdh_reason.train.run import train
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where runs and data sets lie, and the file that rows are added to."""
+    """Where runs and data sets lie, the files that rows and those of probes are added to, and what lies beside the suite."""
 
     runs: Path
     datasets: Path
     rows: Path
+    probes: Path
+    beside: Path
 
 
 def run(suite: Suite, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Cell, bool]]:
@@ -40,23 +46,51 @@ def run(suite: Suite, places: Places, device: str, max_seconds: float | None, pr
         if left is not None and left <= 0:
             return
         folder = places.runs / cell.place
-        outcome = train(cell.recipe, splits(cell.recipe, places.datasets, progress), folder, device, True, left)
-        whole = outcome.done == cell.recipe.steps
-        if whole:
-            for asked in suite.exams:
-                _examine(cell, asked, folder, places, device, progress)
+        whole = _made(cell, folder, places, device, left, progress)
+        for asked in suite.asked(cell.arm) if whole else ():
+            _once(cell, asked, places, device, progress)
         yield cell, whole
 
 
-def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> None:
-    """Adds the rows of one exam, once for these weights."""
-    about = f"{checkpoint(str(folder)).sha256} {asked.model_dump_json()}"
+def _made(cell: Cell, folder: Path, places: Places, device: str, left: float | None, progress: Progress) -> bool:
+    """Joins or trains the model of a cell; whether it is whole."""
+    beside = folder.parent
+    if cell.joins:
+        first, second = cell.joins
+        merge(str(beside / first), str(beside / second), folder)
+        return True
+    recipe = cell.recipe
+    if recipe.start and (beside / recipe.start).is_dir():
+        recipe = recipe.model_copy(update={"start": str(beside / recipe.start)})
+    return train(recipe, splits(recipe, places.datasets, progress), folder, device, True, left).done == recipe.steps
+
+
+def _once(cell: Cell, asked: Asked | Look, places: Places, device: str, progress: Progress) -> None:
+    """Adds the rows of one exam or probe, once for these weights."""
+    folder = places.runs / cell.place
+    about = f"{checkpoint(str(folder)).sha256} {asked.model_dump_json(exclude_defaults=True)}"
     mark = folder / f"examined-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
     if mark.exists():
         return
+    if isinstance(asked, Asked):
+        created = _examine(cell, asked, folder, places, device, progress)
+    else:
+        concept = None if asked.concept is None else places.beside / asked.concept
+        seen = probe(str(folder), None, asked.task, {}, concept, None, asked.limit, 0, device, progress)
+        probe_rows.append(places.probes, seen)
+        created = [seen[0]["created"]]
+    replace(mark, json.dumps(created).encode())
+
+
+def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> list[str]:
+    """Adds the rows of one exam; returns when they were made."""
     data = None if asked.data is None else places.datasets / asked.data
-    rows = examine(cell.recipe.task.name, {}, (str(folder),), asked.depth, device, places.datasets, progress, folder=data, split=asked.split, limit=asked.limit)
+    rows: list[Row] = []
+    own = {discover.resolve(one.task.name)[0]: one.task.name for one in cell.recipe.each}
+    for task in [asked.task] if asked.task else own.values():
+        found = examine(task, {}, (str(folder),), asked.depth, device, places.datasets, progress, folder=data, split=asked.split, limit=asked.limit)
+        best = max((row for row in found if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
+        print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
+        rows += found
     append(places.rows, rows)
-    replace(mark, json.dumps([row.created for row in rows]).encode())
-    best = max((row for row in rows if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
-    print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
+    return [row.created for row in rows]

@@ -161,10 +161,12 @@ class Recipe(Section):
 
     def reasoners(self) -> tuple[Reasoner, ...]:
         """One fresh model before the board of every part, made for the first grid among them: a text has no relations to bind its heads to.
+        Where one part reads bytes all do, and the candidates of another are spelled in bytes.
 
         Raises UserError for a board that a task does not have or that the model cannot read.
         """
         boards = [one.subject().board(one.view, one.reading) for one in self.each]
+        boards = [board.within(max(other.vocabulary for other in boards)) for board in boards]
         model = self.build_model(next((board for board in boards if board.reading == "grid"), boards[0]))
         for board in boards:
             model.check(board)
