@@ -13,7 +13,7 @@ from bdh_reason.data import build as building
 from bdh_reason.data.audit import audit
 from bdh_reason.data.build import build
 from bdh_reason.data.manifest import FILES, read
-from bdh_reason.data.read import open_split
+from bdh_reason.data.read import calls, export, exported_calls, independent, open_split
 from bdh_reason.data.splits import SPLITS, only, rows_of
 from bdh_reason.errors import RunError
 from bdh_reason.evaluate.exam import choose, islands
@@ -116,10 +116,21 @@ def test_exams_grow_on_islands_of_their_own_size_and_rows_say_on_which(folder):
     plan = read(folder).plan
     assert [sum(part[0] == split for part in building._layout(plan)) for split in SPLITS] == [3, 4, 4]
     test, rows = open_split(folder, "test"), np.array([0, 7, 8, 29])
-    assert islands(plan, "test", test.take(rows), rows).tolist() == [0, 0, 1, 3]
-    assert islands(plan, "test", test.take(rows[1:]), rows[1:]) is None, "one of each island: none resembles another"
-    assert islands(replace(plan, source="a list"), "test", test.take(rows), rows) is None
-    assert islands(building.plan_of("sudoku", {}, 9, SHARES, 0), "test", test.take(rows), rows) is None
+    task, call_N = plan.build_task(), calls(plan, "test", rows)
+    assert islands(task, test.take(rows), call_N).tolist() == [0, 0, 1, 3]
+    assert islands(task, test.take(rows[1:]), call_N[1:]) is None, "one of each island: none resembles another"
+    assert islands(task, test.take(rows), None) is None
+    assert calls(replace(plan, source="a list"), "test", rows) is None
+    assert calls(building.plan_of("sudoku", {}, 9, SHARES, 0), "test", rows) is None
+
+
+def test_a_file_of_exported_problems_tells_its_islands_itself(folder):
+    """So the file of a released model does, whatever the size of islands was when it grew; where it tells none, one island is all that may be said."""
+    content = export(folder, "test", 20).decode()
+    rows = independent(open_split(folder, "test"))[:20]
+    assert exported_calls(content).tolist() == (rows // 8).tolist()
+    assert len(content.split()) == 20
+    assert exported_calls(content.replace("\n\n", "\n")).tolist() == [0] * 20
 
 
 def test_automata_of_one_rule_are_one_island_whatever_call_they_are_from(tmp_path):

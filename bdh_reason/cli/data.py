@@ -120,7 +120,7 @@ def data_export(folder: Path, split: str, limit: int | None, out: Path) -> None:
     content = export(folder, split, limit)
     with writing(out.parent):
         replace(out, content)
-    click.echo(json.dumps({"file": str(out), "problems": content.count(b"\n")}))
+    click.echo(json.dumps({"file": str(out), "problems": len(content.split())}))
 
 
 def _shares(shares: str | None, only: str | None) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bdh_reason.data.assemble import check_files
-from bdh_reason.data.manifest import DTYPES, Manifest, read
+from bdh_reason.data.manifest import DTYPES, Manifest, Plan, read
 from bdh_reason.data.splits import check_split
 from bdh_reason.errors import UserError
 from bdh_reason.task import Problems
@@ -61,10 +61,26 @@ def independent(problems: Problems) -> np.ndarray:
     return np.sort(np.unique(problems.family, return_index=True)[1])
 
 
+def calls(plan: Plan, split: str, rows: np.ndarray) -> np.ndarray | None:
+    """Which call of the generator each of these rows of a split is from, int64 [N]; None where problems of one call are no more akin than others."""
+    return rows // plan.chunk_of(split) if plan.build_task().apart and not plan.source else None
+
+
 def export(folder: Path, split: str, limit: int | None) -> bytes:
-    """The prompts of a split as lines, every family once, the first `limit` of them. Raises UserError as `open_split` does."""
+    """The prompts of a split as lines, every family once, the first `limit` of them; an empty line between those of one call of the generator and of the
+    next, where that matters (`calls`). Raises UserError as `open_split` does.
+    """
     problems = open_split(folder, split)
-    return b"".join(prompt_T.tobytes().decode("latin-1").encode() + b"\n" for prompt_T in problems.prompt[independent(problems)[:limit]])
+    rows = independent(problems)[:limit]
+    lines = [prompt_T.tobytes().decode("latin-1").encode() + b"\n" for prompt_T in problems.prompt[rows]]
+    call_N = calls(read(folder).plan, split, rows)
+    begins_N = np.zeros(len(rows), bool) if call_N is None else np.diff(call_N, prepend=call_N[:1]) > 0
+    return b"".join(b"\n" + line if begins else line for line, begins in zip(lines, begins_N))
+
+
+def exported_calls(content: str) -> np.ndarray:
+    """What `calls` says of the problems of a file that `export` wrote, int64 [N]; of one without empty lines, that all may be from one call."""
+    return np.array([number for number, part in enumerate(content.split("\n\n")) for line in part.splitlines() if line.strip()], np.int64)
 
 
 def show(folder: Path, split: str, row: int) -> dict[str, Any]:

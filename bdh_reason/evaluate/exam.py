@@ -14,9 +14,8 @@ import numpy as np
 
 from bdh_reason import discover, rng
 from bdh_reason.data.build import Progress, build, plan_of, read_file
-from bdh_reason.data.manifest import Plan
 from bdh_reason.data.manifest import read as read_manifest
-from bdh_reason.data.read import independent, open_split
+from bdh_reason.data.read import calls, exported_calls, independent, open_split
 from bdh_reason.data.splits import SPLITS, check_split, only
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate import language
@@ -25,7 +24,7 @@ from bdh_reason.evaluate.evaluate import MODES, Exam, mark, sit_guess, sit_model
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.evaluate.seen import exclude_seen, refuse_seen
 from bdh_reason.evaluate.witness import Witness
-from bdh_reason.task import Problems
+from bdh_reason.task import Problems, Task
 from bdh_reason.train.checkpoint import RELEASED
 from bdh_reason.train.problems import dataset, place
 
@@ -206,7 +205,10 @@ def _carried(name: str, trained: Contender, root: Path, limit: int | None) -> Ex
     plan = plan_of(recipe.task.name, recipe.task.options, recipe.data.size, recipe.data.shares, recipe.data.seed)
     if strangers := int((plan.place(task, problems) != SPLITS.index("test")).sum()):
         raise UserError(f"{strangers} problems of {path} are not of the test split", "the file as it was released", f"remove {path}")
-    return Exam(task, problems, "test", trained.card.data_hash, islands(plan, "test", problems, np.arange(len(problems)))) if len(problems) >= limit else None
+    if len(problems) < limit:
+        return None
+    call_N = exported_calls(path.read_text(encoding="utf-8")) if task.apart else None
+    return Exam(task, problems, "test", trained.card.data_hash, islands(task, problems, call_N))
 
 
 def _split(task: str, options: Mapping[str, Any], trained: Contender | None, root: Path, progress: Progress, folder: Path | None, split: str) -> Exam:
@@ -226,14 +228,13 @@ def _open(folder: Path, split: str) -> Exam:
     manifest = read_manifest(folder)
     problems = open_split(folder, split)
     rows = independent(problems)
-    chosen = problems.take(rows)
-    return Exam(manifest.plan.build_task(), chosen, split, manifest.hash, islands(manifest.plan, split, chosen, rows))
+    task, chosen = manifest.plan.build_task(), problems.take(rows)
+    return Exam(task, chosen, split, manifest.hash, islands(task, chosen, calls(manifest.plan, split, rows)))
 
 
-def islands(plan: Plan, split: str, problems: Problems, rows: np.ndarray) -> np.ndarray | None:
-    """Which island each of these problems is from, the given rows of a split, int64 [N]; None where none resembles another."""
-    task = plan.build_task()
-    if not task.apart or plan.source:
+def islands(task: Task, problems: Problems, call_N: np.ndarray | None) -> np.ndarray | None:
+    """Which island each problem is from, int64 [N], by the call of the generator it is from, where that matters; None where none resembles another."""
+    if call_N is None:
         return None
-    island_N = task.islands(problems, rows // plan.chunk_of(split))
-    return island_N if len(np.unique(island_N)) < len(rows) else None
+    island_N = task.islands(problems, call_N)
+    return island_N if len(np.unique(island_N)) < len(problems) else None
