@@ -101,6 +101,14 @@ def tab(pipes, home):
     assert opened.complaints() == []
 
 
+def test_what_a_page_complains_of_or_loads_is_noticed(pipes, tmp_path):
+    for number, trouble in enumerate(("<script>absent()</script>", "<img src='beside.png'>", "<script>console.error('no')</script>")):
+        (tmp_path / f"{number}.html").write_text(f"<!doctype html><title>a</title>{trouble}")
+        tab = Tab(pipes)
+        tab.open(tmp_path / f"{number}.html")
+        assert tab.complaints() != []
+
+
 def told(tab):
     return tab.run("[...document.querySelectorAll('#player .film-state span')].map(one => one.textContent).join(': ')")
 

@@ -112,15 +112,16 @@ def test_rows_are_reported_with_their_curves_where_there_are_several_horizons():
 
 def test_the_same_rows_give_the_same_picture_in_any_order():
     many = [*seeds(), *seeds(task="other"), *seeds(recipe="words-lstm", model="words-lstm")]
-    first = sheet(by_horizon(many).panels, {})
-    assert first == sheet(by_horizon(many[::-1]).panels, {})
-    assert first != sheet(by_horizon(many[:-1]).panels, {})
-    for word in (b"words, group S5, width 8 (test)", b">arm<", b">lstm<", b"exact_match"):
+    first = sheet(by_horizon(curves(many), many).panels, {})
+    assert first == sheet(by_horizon(curves(many[::-1]), many).panels, {})
+    assert first != sheet(by_horizon(curves(many[:-1]), many).panels, {})
+    for word in (b"words, group S5, width 8<", b">arm<", b">lstm<", b"exact_match"):
         assert word in first
 
 
 def test_a_legend_tells_depths_only_where_one_model_thinks_at_several():
-    picture = sheet(by_horizon([*seeds(), *seeds(depth=12), *seeds(recipe="words-lstm", model="words-lstm", depth=1)]).panels, {})
+    rows = [*seeds(), *seeds(depth=12), *seeds(recipe="words-lstm", model="words-lstm", depth=1)]
+    picture = sheet(by_horizon(curves(rows), rows).panels, {})
     assert all(word in picture for word in (b">arm, depth 6<", b">arm, depth 12<", b">lstm<"))
 
 

@@ -138,12 +138,16 @@ def test_claims_are_shown_apart_from_what_was_measured():
         assert all(claim.values())
 
 
-def test_models_have_one_look_in_all_figures_and_the_rarest_have_no_worse():
-    rows = [replace(BDH, model=f"m{place}", depth=depth) for place in range(8) for depth in (8, 16)[: 1 + (place < 4)]]
+def test_models_on_the_same_problems_differ_in_colour_and_keep_it_on_others():
+    sets = {"a": range(8), "b": range(6, 12), "c": (3, 20)}
+    rows = [replace(BDH, model=f"m{place}", config={"kind": kind}) for kind, places in sets.items() for place in places]
     look = evidence(rows).look
-    assert sorted(look.values()) == list(range(8))
-    assert {look[f"m{place}"] for place in range(4)} == set(range(4))
+    for places in sets.values():
+        assert len({look[f"m{place}"] for place in places}) == len(places)
+    assert set(look.values()) == set(range(chart.COLOURS))
     assert len({chart.LIGHT[f"--series-{place}"] for place in range(chart.COLOURS)}) == chart.COLOURS
+    many = evidence([replace(BDH, model=f"m{place}") for place in range(20)]).look
+    assert set(many.values()) == set(range(chart.COLOURS))
 
 
 def test_only_the_newest_weights_and_problems_held_out_for_the_end_are_drawn():

@@ -148,7 +148,7 @@ def _cell(estimate: Estimate, form: str) -> str:
 
 
 def labels(found: Sequence[Curve]) -> dict[Curve, str]:
-    """What each curve is called: its model, by one name on all tasks, and the depth where it has several curves for the same problems."""
+    """What each curve is called beside the others: its model, by one name on all tasks, and the depth where it has several curves for the same problems."""
     short = {curve: curve.model.removeprefix(f"{curve.task}-") for curve in found}
     alike = Counter((curve.problems, name) for curve, name in short.items())
     return {curve: f"{name}, depth {curve.depth}" if alike[curve.problems, name] > 1 and curve.depth else name for curve, name in short.items()}

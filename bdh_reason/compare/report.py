@@ -1,4 +1,4 @@
-"""What rows say as a whole: for a terminal, and as results/README.md. Reads rows and nothing else; torch is not needed."""
+"""What rows say as a whole: for a terminal, and as the pages of results/. Reads rows and nothing else; torch is not needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
-from bdh_reason.compare import horizon, language
+from bdh_reason.compare import horizon, language, probe
 from bdh_reason.compare.page import page
 from bdh_reason.compare.page.figures import Figure
 from bdh_reason.compare.page.sections import Evidence
-from bdh_reason.compare.probe import read as read_probes
 from bdh_reason.compare.table import first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, survey
@@ -31,28 +30,40 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Writes results/report.html, its figures under results/figures and results/README.md from rows and from the boards under results/boards; returns what
-    was written, and what is wrong with lines of rows and with boards that were left out. Raises UserError outside a clone and where there are no rows.
+    """Writes results/report.html, its figures under results/figures, results/README.md and where it has anything to say results/language.md, from rows, from
+    the boards under results/boards and from probes under results/probes. Returns what was written, and what is wrong with lines, boards and probes that
+    were left out. Raises UserError outside a clone and where there are no rows.
     """
     if not RESULTS.is_dir() or not files:
         raise UserError(f"no rows in {RESULTS / 'rows'}", "a clone with rows that `bdh-reason eval --rows` wrote")
     rows, complaints = survey(files)
-    boards, unplayable = _boards()
-    left_out = [*map(str, complaints), *unplayable]
+    (boards, unplayable), (probed, unread) = _boards(), _probes()
+    left_out = [*map(str, complaints), *unplayable, *unread]
     newest = latest(rows)
     if not newest:
         raise UserError(f"no row in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", "; ".join(left_out))
-    html, figures = page(Evidence(newest, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out))
+    evidence = Evidence(newest, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out)
+    html, figures = page(evidence)
+    told = language.page(newest, [row for its in probed.values() for row in its], map(str, [*files, *probed]))
     contents = {Path("figures", f"{figure.name}.svg"): drawn for figure, drawn in figures}
-    contents |= {Path("README.md"): _readme(files, newest, [figure for figure, _ in figures]).encode(), Path("report.html"): html}
-    probes = sorted((RESULTS / "probes").glob("*.jsonl"))
-    if text := language.page(newest, read_probes(probes), map(str, [*files, *probes])):
-        contents[Path("language.md")] = text.encode()
+    contents |= {Path("README.md"): _readme(evidence, [figure for figure, _ in figures]).encode(), Path("report.html"): html}
+    contents |= {Path("language.md"): told.encode()} if told else {}
     with writing(RESULTS):
         (RESULTS / "figures").mkdir(exist_ok=True)
         for name, content in contents.items():
             replace(RESULTS / name, content)
     return [RESULTS / name for name in contents], left_out
+
+
+def _probes() -> tuple[dict[Path, list[dict[str, Any]]], list[str]]:
+    """The rows of probes by file, and what is wrong with files that were left out."""
+    found, complaints = {}, []
+    for path in sorted((RESULTS / "probes").glob("*.jsonl")):
+        try:
+            found[path] = probe.read([path])
+        except UserError as error:
+            complaints.append(str(error))
+    return found, complaints
 
 
 def _boards() -> tuple[list[dict[str, Any]], list[str]]:
@@ -67,8 +78,9 @@ def _boards() -> tuple[list[dict[str, Any]], list[str]]:
     return films, complaints
 
 
-def _readme(files: Sequence[Path], rows: Sequence[Row], figures: Sequence[Figure]) -> str:
+def _readme(evidence: Evidence, figures: Sequence[Figure]) -> str:
     """The same rows as tables."""
+    rows, files = evidence.rows, evidence.files
     boards = [row for row in rows if row.horizon is None]
     whole = [row for row in boards if row.difficulty is None]
     slices = [row for row in boards if row.difficulty is not None]
@@ -95,9 +107,8 @@ Of single rollouts, as far as their depth. The rules looked on after every step;
 
 {first_right(boards)}
 """
-    found = horizon.curves(rows)
     drawn = "".join(f"\n![{figure.name}](figures/{figure.name}.svg)\n\n{figure.caption}\n" for figure in figures)
-    return text + (_horizons(rows, found) if found else "") + (f"\n## Figures\n{drawn}" if figures else "")
+    return text + (_horizons(rows, evidence.curves) if evidence.curves else "") + (f"\n## Figures\n{drawn}" if figures else "")
 
 
 def _horizons(rows: Sequence[Row], found: Sequence[horizon.Curve]) -> str:

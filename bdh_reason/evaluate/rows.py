@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -141,20 +141,18 @@ def _lines(path: Path) -> list[str]:
 def _row(line: str, place: str) -> Row:
     try:
         content = json.loads(line)
-        schema = int(content["schema"])
-    except (ValueError, KeyError, TypeError) as error:
+        schema = content["schema"]
+        missing = ADDED.get(schema, ())
+        if schema not in (*ADDED, SCHEMA) or set(content) != NAMES - set(missing):
+            raise UserError(f"{place} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
+        row = _kind().validate_json(line, strict=True)
+    except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
         raise UserError(f"{place} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
-    if schema not in (*ADDED, SCHEMA) or set(content) != NAMES - set(ADDED.get(schema, ())):
-        raise UserError(f"{place} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
-    try:
-        return _kind().validate_json(json.dumps({**content, "schema": SCHEMA}), strict=True)
-    except ValueError as error:  # pydantic's is one
-        raise UserError(f"{place} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
+    return row if schema == SCHEMA else replace(row, schema=SCHEMA)
 
 
 @cache
 def _kind() -> Any:
-    """What checks the types of a row's fields."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(Row)

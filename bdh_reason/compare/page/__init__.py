@@ -16,6 +16,7 @@ from bdh_reason.evaluate.page import fill, inside
 from bdh_reason.evaluate.rows import Row
 
 HERE = Path(__file__).parent
+MOST = 300  # rows in the table of one figure
 
 
 def page(evidence: Evidence) -> tuple[bytes, list[tuple[Figure, bytes]]]:
@@ -50,7 +51,8 @@ def _figure(figure: Figure, evidence: Evidence) -> str:
 def _data(rows: Sequence[Row]) -> str:
     """The rows behind a figure as a table, folded."""
     head = ("problems", "model", "mode", "depth", "slice", "n", "exact_match [95 %]", "params", "FLOPs per answer", "training FLOPs", "set")
-    return f"<details><summary>The numbers of this figure</summary>{table(head, map(_line, rows), words=3)}</details>"
+    title = "The numbers of this figure" + (f", the first {MOST:,} of {len(rows):,}" if len(rows) > MOST else "")
+    return f"<details><summary>{title}</summary>{table(head, map(_line, rows[:MOST]), words=3)}</details>"
 
 
 def _line(row: Row) -> tuple[str, ...]:

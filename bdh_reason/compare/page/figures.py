@@ -38,6 +38,11 @@ def asked(rows: Iterable[Row]) -> list[Row]:
     return [row for row in found if newest[row.model, row.seed] == row.step]
 
 
+def called(task: str, model: str) -> str:
+    """What a model or recipe is called beside others of its task: the same for one architecture on several tasks, where names are as of recipes."""
+    return model.removeprefix(f"{task}-")
+
+
 def problems(row: Row) -> str:
     """What a panel is about."""
     return problem_name(row) if row.split == "test" else f"{problem_name(row)} ({row.split})"
@@ -123,10 +128,14 @@ def _against(
         curved = of_one_depth or any(len(line) > 1 for line in lines)
         if values[-1] < APART * values[0] or not curved or len(panels) == PANELS:
             continue
-        series = tuple(Series(line[0].model, _label(line[0], lines), tuple(_point(row, of(row) or 0.0) for row in line)) for line in lines)
+        series = tuple(_series(line, lines, of) for line in lines)
         panels.append(Panel(title, x, "exact_match", series, _marks(values, text), log=True))
         drawn += [row for line in lines for row in line]
     return Figure(name, f"{caption} {WILSON}{_left_out(len(panels))}", tuple(panels), tuple(drawn))
+
+
+def _series(line: Sequence[Row], beside: Sequence[Sequence[Row]], of: Callable[[Row], float | None]) -> Series:
+    return Series(called(line[0].task, line[0].model), _label(line[0], beside), tuple(_point(row, of(row) or 0.0) for row in line))
 
 
 def _left_out(panels: int) -> str:
@@ -140,7 +149,7 @@ def _point(row: Row, x: float) -> Point:
 def _label(row: Row, lines: Sequence[Sequence[Row]]) -> str:
     """What a line is called beside others: its model, and what tells it from lines of the same one."""
     same = [line[0] for line in lines if line[0].model == row.model]
-    parts = [row.model.removeprefix(f"{row.task}-")]
+    parts = [called(row.task, row.model)]
     parts += [f"seed {row.seed}"] if len({one.seed for one in same}) > 1 else []
     parts += [f"best of {row.restarts}"] if row.restarts else []
     parts += [f"set {row.data_hash[:4]}"] if len({one.data_hash for one in same}) > 1 else []
@@ -172,7 +181,11 @@ def by_difficulty(rows: Sequence[Row]) -> Figure:
             ordered = sorted(line, key=lambda row: _hardness(row.difficulty or ""))
             points = tuple(_point(row, slices.index(row.difficulty or "")) for row in ordered)
             depth = f"{line[0].depth:,} steps" if names.count((line[0].model, line[0].restarts)) > 1 else ""
-            series.append(Series(line[0].model, depth if len(set(names)) == 1 else ", ".join(filter(None, (_label(line[0], of_depth), depth))), points))
+            series.append(
+                Series(
+                    called(line[0].task, line[0].model), depth if len(set(names)) == 1 else ", ".join(filter(None, (_label(line[0], of_depth), depth))), points
+                )
+            )
         who = f": {lines[0][0].model}" if len(set(names)) == 1 else ""
         panels.append(Panel(f"{title}{who}", "guesses in a proof", "exact_match", tuple(series), tuple(enumerate(slices))))
         drawn += [row for line in of_depth for row in line]
@@ -197,13 +210,14 @@ def _depths(line: Sequence[Row], most: int) -> list[list[Row]]:
     return [its[depth] for depth in sorted(chosen) if len(its[depth]) > 1]
 
 
-def by_horizon(rows: Sequence[Row]) -> Figure:
-    """exact_match over the horizon of problems, from the curves of horizon.py."""
+def by_horizon(curves: Sequence[horizon.Curve], rows: Sequence[Row]) -> Figure:
+    """exact_match over the horizon of problems: the curves of these rows."""
     kinds: dict[str, list[horizon.Curve]] = defaultdict(list)
-    for curve in horizon.curves(rows):
+    for curve in curves:
         if len(curve.horizons) > 1:
             kinds[curve.problems].append(curve)
-    panels = tuple(_curves(title, its[:LINES]) for title, its in list(kinds.items())[:PANELS])
+    labels = horizon.labels(curves)
+    panels = tuple(_curves(title, {curve: labels[curve] for curve in its[:LINES]}) for title, its in list(kinds.items())[:PANELS])
     caption = (
         "Longer problems than those trained on, which are grey. Of one seed the band is Wilson's 95 % interval; of several the line is their mean and the band "
         "a hierarchical bootstrap, seeds first, problems within. Dashed: 0.9. Dotted: uniform guessing."
@@ -211,20 +225,20 @@ def by_horizon(rows: Sequence[Row]) -> Figure:
     return Figure("horizon", caption, panels, tuple(row for row in rows if row.horizon is not None and row.difficulty is None) if panels else ())
 
 
-def _curves(title: str, its: Sequence[horizon.Curve]) -> Panel:
-    name = horizon.labels(its)
+def _curves(title: str, its: dict[horizon.Curve, str]) -> Panel:
     series = tuple(
         Series(
-            curve.model,
-            name[curve],
+            called(curve.task, curve.model),
+            label,
             tuple(Point(at, *point, f"horizon {at}: {point.value:.3f} [{point.low:.3f}, {point.high:.3f}]") for at, point in zip(curve.horizons, curve.exact)),
         )
-        for curve in its
+        for curve, label in its.items()
     )
     trained = [at for curve in its for at in curve.trained]
     chance = sorted({at: share for curve in its for at, share in zip(curve.horizons, curve.chance)}.items())
     marks = _marks(sorted({float(at) for curve in its for at in curve.horizons}), lambda value: f"{value:g}")
     shaded = (min(trained), max(trained)) if trained else None
+    title = title.removesuffix(" (test)")
     return Panel(title, "horizon", "exact_match", series, marks, log=True, shaded=shaded, dashed=0.9, dotted=tuple(chance))
 
 
@@ -247,7 +261,4 @@ def by_pair(rows: Sequence[Row]) -> Figure:
 def _pair(pair: pairs.Pair) -> Series:
     value, low, high = pair.difference
     label = f"{problems(pair.bdh)}, {pair.bdh.depth} steps, n {pair.bdh.n:,}"
-    return Series(pair.bdh.model, label, (Point(value, 0.0, low, high, f"{signed(value, 3)} [{signed(low, 3)}, {signed(high, 3)}]"),))
-
-
-FIGURES: tuple[Callable[[Sequence[Row]], Figure], ...] = (by_depth, by_difficulty, by_horizon, by_compute, by_parameters, by_training, by_pair)
+    return Series(called(pair.bdh.task, pair.bdh.model), label, (Point(value, 0.0, low, high, f"{signed(value, 3)} [{signed(low, 3)}, {signed(high, 3)}]"),))

@@ -26,6 +26,12 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -
     return f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def of_markdown(text: str, words: int = 1) -> str:
+    """A table of Markdown as one of HTML."""
+    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+    return table(head, lines, words)
+
+
 def _row(line: Sequence[str], kinds: Sequence[str]) -> str:
     if len(line) == 1:
         return f'<tr class="group"><th scope="colgroup" colspan="{len(kinds)}"><span>{escape(line[0])}</span></th></tr>'

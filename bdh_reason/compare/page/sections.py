@@ -10,10 +10,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bdh_reason.compare.horizon import Curve, curves, overview
+from bdh_reason.compare.language import twins
 from bdh_reason.compare.page import figures
 from bdh_reason.compare.page.chart import COLOURS
-from bdh_reason.compare.page.figures import Figure, asked, problems, scale
-from bdh_reason.compare.page.html import Html, interval, mode, provenance, table
+from bdh_reason.compare.page.figures import Figure, asked, called, problems, scale
+from bdh_reason.compare.page.html import Html, interval, mode, of_markdown, provenance, table
 from bdh_reason.compare.table import board_name, model_name
 from bdh_reason.evaluate.rows import Row
 
@@ -34,9 +36,28 @@ class Evidence:
 
     @cached_property
     def look(self) -> dict[str, int]:
-        """Each model's and recipe's place in the palette, the same in all figures; those with the most rows first."""
-        names = Counter(row.model for row in asked(self.rows)) + Counter(row.recipe for row in self.rows if row.recipe and row.horizon is not None)
-        return {name: place for place, (name, _) in enumerate(sorted(names.items(), key=lambda item: (-item[1], item[0])))}
+        """Each model's place in the palette, the same in all figures: the first that none of those beside it has, those with the most rows first."""
+        beside: dict[str, set[str]] = defaultdict(set)
+        for row in asked(self.rows):
+            beside[problems(row)].add(_name(row))
+        look: dict[str, int] = {}
+        for name, _ in sorted(Counter(map(_name, asked(self.rows))).items(), key=lambda item: (-item[1], item[0])):
+            taken = {look[other] for its in beside.values() if name in its for other in its if other in look}
+            look[name] = next((place for place in range(COLOURS) if place not in taken), len(look) % COLOURS)
+        return look
+
+    def colour(self, row: Row) -> int:
+        """Of the model of a row; that of the last for guesses."""
+        return self.look.get(_name(row), COLOURS - 1)
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """Those of rows with a horizon."""
+        return curves(self.rows)
+
+
+def _name(row: Row) -> str:
+    return called(row.task, row.model if row.horizon is None else row.recipe or row.model)
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,7 @@ def headline(evidence: Evidence) -> Section:
         best = {row.model: max(one.exact_match or 0 for one in its if one.model == row.model) for row in its}
         ordered = sorted(its, key=lambda row: (bool(row.arch), best[row.model], row.model, row.depth or 0), reverse=True)
         ordered = [row for row in ordered if row.arch][:MOST] + [row for row in ordered if not row.arch][: MOST // 2]
-        lines += [[title], *(_score(row, evidence.look) for row in ordered)]
+        lines += [[title], *(_score(row, evidence.colour(row)) for row in ordered)]
         shown += ordered
     head = ("model", "thinking", "exact_match [95 %]", "n", "blanks right", "chance", "params", "training FLOPs", "set")
     about = (
@@ -75,8 +96,8 @@ def headline(evidence: Evidence) -> Section:
     return Section("results", "Results", about if shown else "There are no rows of problems yet.", body)
 
 
-def _score(row: Row, look: Mapping[str, int]) -> tuple[str, ...]:
-    score = interval(row.exact_match or 0.0, row.ci_low, row.ci_high, look.get(row.model, COLOURS - 1) % COLOURS)
+def _score(row: Row, colour: int) -> tuple[str, ...]:
+    score = interval(row.exact_match or 0.0, row.ci_low, row.ci_high, colour)
     thinking = mode(row) if row.depth is None else f"{row.depth:,} steps" + ("" if row.mode == "in_place" else f", {mode(row)}")
     count = f"{row.n:,}" + (f" on {row.islands:,}" if row.islands else "")
     chance = "0" if not row.chance else f"{row.chance:.0e}"
@@ -128,6 +149,18 @@ def drawn(name: str, title: str, about: str, missing: str, draw: Callable[[Seque
     return section
 
 
+def horizons(evidence: Evidence) -> Section:
+    """Problems longer than those trained on."""
+    figure = figures.by_horizon(evidence.curves, evidence.rows)
+    if not figure.panels:
+        return Section("horizon", "Longer problems", "No model was asked at several horizons yet.")
+    about = (
+        "Beyond the lengths that were trained on. In the table the longest horizon up to which exact_match is at least 0.9 (0: nowhere), and the area under the "
+        "curve over log₂ of the horizon (1: always right), each with its 95 % interval by bootstrap."
+    )
+    return Section("horizon", "Longer problems", about, of_markdown(overview(evidence.curves)), (figure,))
+
+
 def language(evidence: Evidence) -> Section:
     """Texts, and the models that read both texts and puzzles."""
     texts = [row for row in evidence.rows if row.bits_per_byte is not None]
@@ -140,16 +173,19 @@ def language(evidence: Evidence) -> Section:
     for title in dict.fromkeys(map(problems, texts)):
         lines.append([title])
         for row in sorted((row for row in texts if problems(row) == title), key=lambda row: row.bits_per_byte or 0)[: 2 * MOST]:
-            colour = evidence.look.get(row.model, COLOURS - 1) % COLOURS
-            score = interval(row.bits_per_byte or 0, row.ci_low, row.ci_high, colour, span=(0, top))
+            score = interval(row.bits_per_byte or 0, row.ci_low, row.ci_high, evidence.colour(row), span=(0, top))
             floor = "–" if row.floor is None else f"{row.floor:.4f}"
             solved = [one for one in asked(evidence.rows) if one.weights == row.weights and one.weights and one.difficulty is None]
             best = max(solved, key=lambda one: (one.n, one.depth or 0), default=None)
             also = "–" if best is None else f"{best.exact_match:.4f} on {problems(best)}, {best.depth} steps"
             lines.append((model_name(row), score, floor, f"{row.n:,}", f"{row.params or 0:,}", also))
-    about = "Bits per byte of whole documents, less is better; intervals are a bootstrap over documents, 95 %. The last column is the same weights on puzzles."
+    about = (
+        "Bits per byte of whole documents, less is better; intervals are over documents, 95 %. The last column is the same weights on puzzles. Where twins of the "
+        "same kind and seed were trained on one of both alone, a table tells what having both costs: the gap is paired by seed, its interval Student's t."
+    )
+    both = twins(evidence.rows)
     head = ("model", "bits_per_byte [95 %]", "floor", "documents", "params", "the same weights on puzzles")
-    return Section("language", "Language beside Sudoku", about, table(head, lines) + provenance(texts))
+    return Section("language", "Language beside Sudoku", about, (of_markdown(both, words=2) if both else "") + table(head, lines) + provenance(texts))
 
 
 def costs(evidence: Evidence) -> Section:
@@ -215,7 +251,7 @@ SECTIONS: tuple[Callable[[Evidence], Section], ...] = (
         figures.by_depth,
     ),
     drawn("difficulty", "Harder problems", "Where models stop solving.", "No rows by difficulty yet.", figures.by_difficulty),
-    drawn("horizon", "Longer problems", "Beyond the lengths that were trained on.", "No model was asked at several horizons yet.", figures.by_horizon),
+    horizons,
     drawn("compute", "Compute of an answer", "The same as depth, at what it costs.", "No model was asked at several depths yet.", figures.by_compute),
     drawn(
         "parameters",
