@@ -9,7 +9,7 @@ import pytest
 from test_table import EMPTY
 
 from bdh_reason.compare.findings import findings
-from bdh_reason.compare.language import page, pairs, twins
+from bdh_reason.compare.language import page, pairs, score, twins
 from bdh_reason.compare.report import write
 from bdh_reason.compare.stats import student
 from bdh_reason.evaluate.rows import append
@@ -44,6 +44,12 @@ def test_twins_are_of_the_same_exam_kind_and_seed():
         both, text, alone, prose = trio(0)
         assert not pairs([both, text, replace(alone, **change), replace(prose, **change)])
     assert not twins(trio(0)[2:])
+
+
+def test_of_several_twins_the_best_counts():
+    worse = [replace(row, model=f"{row.model}-2", weights=f"{row.weights}-2") for row in trio(0, alone=0.1, apart=9.0)[2:]]
+    for rows in ([*trio(0), *worse], [*worse, *trio(0)]):
+        assert {score(pair.alone) for of in pairs(rows).values() for pair in of} == {0.9, 3.0}
 
 
 def test_the_gap_is_paired_and_its_direction_is_that_of_the_score():

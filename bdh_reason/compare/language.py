@@ -43,12 +43,13 @@ def score(row: Row) -> float:
 
 def pairs(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Pair]]:
     """By kind of model and exam the pairs of all seeds: weights that sat an exam of text and one of puzzles, and others of the same kind and seed with rows
-    on one of them. Weights without such a twin are left out.
+    on one of them. Of several such twins, e.g. of two rates, the best counts. Weights without a twin are left out.
     """
     found: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     rows = [row for row in latest(rows) if row.difficulty is None and row.weights]
     exams = {weights: {row.bits_per_byte is None for row in rows if row.weights == weights} for weights in {row.weights for row in rows}}
-    twins = {(_exam(row), row.arch, row.seed): row for row in rows if len(exams[row.weights]) == 1}
+    alone = sorted((row for row in rows if len(exams[row.weights]) == 1), key=lambda row: score(row) * (1 if row.bits_per_byte is None else -1))
+    twins = {(_exam(row), row.arch, row.seed): row for row in alone}
     for row in rows:
         if len(exams[row.weights]) == 2 and (twin := twins.get((_exam(row), row.arch, row.seed))):
             found[str(row.arch), *_exam(row)].append(Pair(row, twin))
@@ -93,7 +94,8 @@ def page(rows: Sequence[Row], probed: Sequence[Probed], sources: Iterable[str]) 
         text += f"""
 ## Language against Sudoku
 
-One set of weights trained on both, and twins with the same number of steps of either alone. The gap is paired by seed, its interval Student's t over seeds:
+One set of weights trained on both, and twins with the same number of steps of either alone; of several twins
+the best one. The gap is paired by seed, its interval Student's t over seeds:
 few seeds, wide intervals. *open*: the interval holds the limit of the aim, or there is one seed.
 
 {both}

@@ -155,8 +155,8 @@ def horizons(evidence: Evidence) -> Section:
     if not figure.panels:
         return Section("horizon", "Longer problems", "No model was asked at several horizons yet.")
     about = (
-        "Beyond the lengths that were trained on. In the table the longest horizon up to which exact_match is at least 0.9 (0: nowhere), and the area under the "
-        "curve over log₂ of the horizon (1: always right), each with its 95 % interval by bootstrap."
+        "Beyond the lengths that were trained on. In the table the longest horizon up to which exact_match is at least 0.9 (0: nowhere), and the area under "
+        "the curve over log₂ of the horizon (1: always right), each with its 95 % interval by bootstrap."
     )
     return Section("horizon", "Longer problems", about, of_markdown(overview(evidence.curves)), (figure,))
 
@@ -180,8 +180,8 @@ def language(evidence: Evidence) -> Section:
             also = "–" if best is None else f"{best.exact_match:.4f} on {problems(best)}, {best.depth} steps"
             lines.append((model_name(row), score, floor, f"{row.n:,}", f"{row.params or 0:,}", also))
     about = (
-        "Bits per byte of whole documents, less is better; intervals are over documents, 95 %. The last column is the same weights on puzzles. Where twins of the "
-        "same kind and seed were trained on one of both alone, a table tells what having both costs: the gap is paired by seed, its interval Student's t."
+        "Bits per byte of whole documents, less is better; intervals are over documents, 95 %. The last column is the same weights on puzzles. Where twins of "
+        "the same kind and seed were trained on one of both alone, a table tells what having both costs: the gap is paired by seed, its interval Student's t."
     )
     both = twins(evidence.rows)
     head = ("model", "bits_per_byte [95 %]", "floor", "documents", "params", "the same weights on puzzles")
