@@ -14,10 +14,11 @@ def table(rows: Sequence[Row]) -> str:
     """A Markdown table, one line a row, in the order given; rows of texts have one of their own, after it."""
     texts = [row for row in rows if row.bits_per_byte is not None]
     tables = [(HEAD, [_cells(row) for row in rows if row.bits_per_byte is None]), (TEXTS, [_text_cells(row) for row in texts])]
-    return "\n\n".join(_markdown(head, cells) for head, cells in tables if cells or (head is HEAD and not texts))
+    return "\n\n".join(markdown(head, cells) for head, cells in tables if cells or (head is HEAD and not texts))
 
 
-def _markdown(head: Sequence[str], lines: Sequence[tuple[str, ...]]) -> str:
+def markdown(head: Sequence[str], lines: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table; all columns but the first two are flush right."""
     rule = tuple("---" if place < 2 else "--:" for place in range(len(head)))
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
@@ -69,7 +70,7 @@ def first_right(rows: Sequence[Row]) -> str:
             steps = (str(row.first_right[name]) if row.first_right[name] else "–" for name in ("median", "p90"))
             counts = (f"{row.first_right[name]:,}" for name in ("never", "left"))
             lines.append((f"{problem_name(row)} ({row.split})", model_name(row), str(row.depth), row.difficulty or "all", f"{row.n:,}", *steps, *counts))
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:
@@ -86,6 +87,8 @@ def latest(rows: Sequence[Row]) -> list[Row]:
             row.mode,
             row.restarts or 0,
             row.depth or 0,
+            row.context or 0,
+            str(row.sequence),
             row.difficulty is not None,
         )
 

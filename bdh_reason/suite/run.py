@@ -6,14 +6,14 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bdh_reason.data.build import Progress
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.exam import examine
-from bdh_reason.evaluate.rows import append
+from bdh_reason.evaluate.rows import Row, append
 from bdh_reason.files import replace
 from bdh_reason.suite.plan import Asked, Cell, Suite, cells
 from bdh_reason.train.problems import splits
@@ -50,13 +50,24 @@ def run(suite: Suite, places: Places, device: str, max_seconds: float | None, pr
 
 def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> None:
     """Adds the rows of one exam, once for these weights."""
-    about = f"{checkpoint(str(folder)).sha256} {asked.model_dump_json()}"
+    data = None if asked.data is None else places.datasets / asked.data
+
+    def sit() -> list[Row]:
+        task, root = cell.recipe.task.name, places.datasets
+        return examine(task, {}, (str(folder),), asked.depth, device, root, progress, folder=data, split=asked.split, limit=asked.limit)
+
+    if rows := once(folder, asked.model_dump_json(), places.rows, sit):
+        best = max((row for row in rows if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
+        print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
+
+
+def once(folder: Path, asked: str, file: Path, sit: Callable[[], list[Row]]) -> list[Row]:
+    """Adds the rows of what is asked of the model in `folder` to the file, once for its weights; returns them, or none where they are there already."""
+    about = f"{checkpoint(str(folder)).sha256} {asked}"
     mark = folder / f"examined-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
     if mark.exists():
-        return
-    data = None if asked.data is None else places.datasets / asked.data
-    rows = examine(cell.recipe.task.name, {}, (str(folder),), asked.depth, device, places.datasets, progress, folder=data, split=asked.split, limit=asked.limit)
-    append(places.rows, rows)
+        return []
+    rows = sit()
+    append(file, rows)
     replace(mark, json.dumps([row.created for row in rows]).encode())
-    best = max((row for row in rows if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
-    print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
+    return rows

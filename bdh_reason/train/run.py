@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import writing
 from bdh_reason.train.average import Average
-from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Report, Validation, restore
+from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.module import Learner, learning_rate
@@ -81,12 +81,16 @@ def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device
     card, kept = state or (None, {})
     learner.done = card.step if card else 0
     best = card.validation if card else None
-    if learner.done >= recipe.steps:
+    if card and learner.done >= recipe.steps:
         return Outcome(folder, learner.done, best, validation.metric)
     if learner.done:
         print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
     parents = card.parents if card else _begin(learner, recipe)
-    trainer, keeper = _trainer(recipe, validation, [its.data_hash for its in splits], folder, device, card, parents, max_seconds)
+    data = [its.data_hash for its in splits]
+    if not recipe.steps:
+        Keeper(folder, validation, data, None, "", parents).put(learner)
+        return Outcome(folder, 0, None, validation.metric)
+    trainer, keeper = _trainer(recipe, validation, data, folder, device, card, parents, max_seconds)
     if kept:
         learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
     stream = DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda"))
@@ -170,7 +174,8 @@ def quiz(recipe: Recipe, splits: Splits | Texts) -> Quiz | Perusal | None:
         return Perusal(recipe.name, splits.validation[: asked.problems], asked.depth, recipe.stream)
     if splits.validation is None:
         return None
-    return Quiz(recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
+    about = (recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
+    return Recital(*about, recipe.context.examples, recipe.context.cipher) if recipe.context.examples else Quiz(*about)
 
 
 def _trainer(
