@@ -27,7 +27,7 @@ def test_every_recipe_loads_and_comes_back_from_a_checkpoint(name):
         ({"optimiser": {"betas": [1.0, 1.0]}}, "optimiser.betas.0 = 1.0"),
         ({"optimiser": {"lr": float("inf")}}, "optimiser.lr"),
         ({"loop": {"nois": 1.0}}, "unknown key 'nois' in loop.*did you mean 'noise'"),
-        ({"steps": 0}, "steps = 0"),
+        ({"steps": -1}, "steps = -1"),
         ({"steps": "many"}, "steps = 'many'"),
         ({"view": "sideways"}, "view = 'sideways'"),
         ({"data": {"shares": [0.5, 0.5]}}, "data.shares"),

@@ -24,7 +24,7 @@ from bdh_reason import rng
 from bdh_reason.bdh.model import HOW, Model
 from bdh_reason.errors import UserError
 
-NEURONS = ("Dx_HDN", "Dy_HDN", "E_HND")
+NEURONS = {"Dx_HDN": 2, "Dy_HDN": 2, "E_HND": 1}  # and the axis that they stand along
 FREE = ("n", "pieces", *HOW)  # options in which joined models may differ
 
 
@@ -94,6 +94,6 @@ def _beside(model: Model, n: int, more: tuple[int, ...], ours: tuple[Tensor, ...
     """A copy of the model with the neurons of both, head by head; `more` are the pieces that come after its own."""
     joined = deepcopy(model)
     joined.config = replace(model.config, n=n, pieces=(*pieces(model), *more))
-    for name, one, other, axis in zip(NEURONS, ours, theirs, (2, 2, 1)):
+    for (name, axis), one, other in zip(NEURONS.items(), ours, theirs):
         setattr(joined, name, nn.Parameter(torch.cat([one, other.to(one)], axis)))
     return joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from bdh_reason.reason.loop import Reasoner
 from bdh_reason.task import Subject
 from bdh_reason.train.checkpoint import Card, locate, read, released
 from bdh_reason.train.recipe import Recipe, parse
+from bdh_reason.train.sections import Part
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ class Contender:
         return [(one, data_hash) for recipe, hashes in cards for one, data_hash in zip(parse(recipe, self.name).each, hashes)]
 
     def horizons(self, task: str) -> list[int] | None:
-        """The horizons of a task that it was trained on; None for a task without."""
-        built = [one.subject() for one in self.of(task)]
-        return sorted({getattr(one.config, one.horizon) for one in built}) if built[0].horizon else None
+        """The horizons of a task that it, its parents and theirs were trained on; None for a task without."""
+        if not (option := discover.kind(task).horizon):
+            return None
+        return sorted({getattr(one.subject().config, option) for one, _ in self.lessons() if discover.resolve(one.task.name)[0] == task})
+
+    def before(self, part: Part) -> Contender:
+        """The same weights before what a part of a run would be, trained on it or not."""
+        return replace(self, recipe=self.recipe.of(part).model_copy(update={"name": self.recipe.name}))
 
     def reasoner(self, task: Subject, device: str) -> Reasoner:
         """The model before the board of `task`, in the view and the reading it was trained in. Raises UserError where the weights do not fit that board."""

@@ -77,10 +77,10 @@ def examine(
     contenders = {name: None if name in discover.guesses() else checkpoint(name) for name in names}
     trained = [contender for contender in contenders.values() if contender]
     rows: list[Row] = []
-    for exam in _exams(task, options, trained[0] if trained else None, root, progress, folder, split, puzzles, limit, horizons):
+    for exam in exams(task, options, trained[0] if trained else None, root, progress, folder, split, puzzles, limit, horizons):
         fair = exam if exam.excluded is None else exclude_seen(trained, exam, root)
         if len(fair.problems):
-            rows += _sit(fair, contenders, depths, device, root, progress, mode, restarts)
+            rows += sit(fair, contenders, depths, device, root, progress, mode, restarts)
         else:
             where = getattr(exam.task.config, exam.task.horizon)
             print(f"{task} at horizon {where}: all {len(exam.problems)} problems are of families that were trained on", file=sys.stderr)
@@ -89,7 +89,7 @@ def examine(
     return rows
 
 
-def _sit(
+def sit(
     exam: Exam,
     contenders: Mapping[str, Contender | None],
     depths: tuple[int, ...] | None,
@@ -121,7 +121,7 @@ def _sit(
     return rows
 
 
-def _exams(
+def exams(
     task: str,
     options: Mapping[str, Any],
     trained: Contender | None,
@@ -133,7 +133,7 @@ def _exams(
     limit: int | None,
     horizons: tuple[int, ...] | None,
 ) -> list[Exam]:
-    """Everything that is asked, in order."""
+    """Everything that is asked, in order, as `examine` says."""
     if horizons and (folder or puzzles or split != "test"):
         raise UserError("--horizon beside --data, --puzzles or --split", "one of them", "problems at a horizon are made for the exam; a data set has its own")
     own = trained.of(discover.resolve(task)[0]) if trained and not folder and not puzzles else ()

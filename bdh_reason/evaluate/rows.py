@@ -12,8 +12,8 @@ from typing import Any
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 5
-SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded"), 5: ("scored_bytes", "context", "floor")}
+SCHEMA = 6
+SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded"), 5: ("scored_bytes", "context", "floor"), 6: ("sequence",)}
 ADDED = {old: tuple(name for schema, names in SINCE.items() if schema > old for name in names) for old in range(1, SCHEMA)}  # what older rows lack: None there
 
 
@@ -29,7 +29,10 @@ class Row:
     difficulty: the slice, None in the row over all · ci_low, ci_high: Wilson 95 %, by island where the problems grew on
     `islands` and may fail together, null where they are independent · chance: expected exact_match of uniform guessing ·
     horizon: that of the problems, where their task has one · trained: the horizons the model was trained on · excluded: problems left out of the exam for
-    all who sat it, because one of them was trained on their family, null where such an exam is refused.
+    all who sat it, because one of them was trained on their family, null where such an exam is refused · context: in mode in_context how many solved
+    examples the model read before the problem, and in mode cipher too, where they alone told how answers are spelled · sequence: of a model trained on one
+    task after the other the `plan`, its `tasks` in order, which `task` is asked here, after which `stage` (0: fresh weights, 1: the first task), and by what
+    `strategy` the model went on after the first, null before that.
 
     Of a text the problems are documents: bits_per_byte is what all `scored_bytes` cost together, ci_low and ci_high are its 95 % interval over documents
     (null for one alone), floor is what they cost under the source that wrote them, where that is known, and scores of replies are null. mode "stream": a
@@ -79,6 +82,7 @@ class Row:
     scored_bytes: int | None = None
     context: int | None = None
     floor: float | None = None
+    sequence: dict[str, Any] | None = None
     schema: int = SCHEMA
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -19,6 +19,7 @@ from bdh_reason.train.recipe import Recipe, lay_over, load
 from bdh_reason.train.sections import Positive, Section
 
 FOLDER = Path(__file__).parent / "suites"
+P = TypeVar("P", bound=Section)
 
 
 class Asked(Section):
@@ -84,23 +85,28 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def place(reference: str) -> Path:
-    """The file that a name or a path means; what a suite needs besides lies in its folder."""
-    return Path(reference) if reference.endswith((".yaml", ".yml")) else FOLDER / f"{reference}.yaml"
+def place(reference: str, folder: Path = FOLDER) -> Path:
+    """The file that a path or a name of a plan means; what a suite needs besides lies in its folder."""
+    return Path(reference) if reference.endswith((".yaml", ".yml")) else folder / f"{reference}.yaml"
 
 
 def load_suite(reference: str) -> tuple[str, Suite]:
     """A suite by name or by path, and its name. Raises UserError for an unknown one, unreadable YAML, an unknown key and a value out of range."""
-    path = place(reference)
+    return read_plan(Suite, "suite", reference, FOLDER)
+
+
+def read_plan(cls: type[P], kind: str, reference: str, folder: Path) -> tuple[str, P]:
+    """A plan of some kind by path, or by name out of a folder, and its name; raises as `load_suite` does."""
+    path = place(reference, folder)
     if not path.is_file():
-        raise unknown("suite", reference, suite_names())
+        raise unknown(kind, reference, [known.stem for known in folder.glob("*.yaml")])
     given = read_yaml(path.read_text(encoding="utf-8"), str(path))
     try:
-        suite = Suite.model_validate(given, strict=False)
+        plan = cls.model_validate(given, strict=False)
     except ValidationError as error:
         problem = error.errors()[0]
         raise UserError(f"{'.'.join(map(str, problem['loc'])) or 'the content'} of {path}", remedy=problem["msg"]) from error
-    return path.stem, suite
+    return path.stem, plan
 
 
 def cells(suite: Suite) -> list[Cell]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run(suite: Suite, places: Places, device: str, max_seconds: float | None, pr
         folder = places.runs / cell.place
         whole = _made(cell, folder, places, device, left, progress)
         for asked in suite.asked(cell.arm) if whole else ():
-            _once(cell, asked, places, device, progress)
+            _ask(cell, asked, places, device, progress)
         yield cell, whole
 
 
@@ -65,25 +65,19 @@ def _made(cell: Cell, folder: Path, places: Places, device: str, left: float | N
     return train(recipe, splits(recipe, places.datasets, progress), folder, device, True, left).done == recipe.steps
 
 
-def _once(cell: Cell, asked: Asked | Look, places: Places, device: str, progress: Progress) -> None:
+def _ask(cell: Cell, asked: Asked | Look, places: Places, device: str, progress: Progress) -> None:
     """Adds the rows of one exam or probe, once for these weights."""
     folder = places.runs / cell.place
-    about = f"{checkpoint(str(folder)).sha256} {asked.model_dump_json(exclude_defaults=True)}"
-    mark = folder / f"examined-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
-    if mark.exists():
-        return
-    if isinstance(asked, Asked):
-        created = _examine(cell, asked, folder, places, device, progress)
-    else:
+    about = asked.model_dump_json(exclude_defaults=True)
+    if isinstance(asked, Look):
         concept = None if asked.concept is None else places.beside / asked.concept
-        seen = probe(str(folder), None, asked.task, {}, concept, None, asked.limit, 0, device, progress)
-        probe_rows.append(places.probes, seen)
-        created = [seen[0]["created"]]
-    replace(mark, json.dumps(created).encode())
+        once(folder, about, lambda: probe_rows.append(places.probes, probe(str(folder), None, asked.task, {}, concept, None, asked.limit, 0, device, progress)))
+        return
+    once(folder, about, lambda: append(places.rows, _examine(cell, asked, folder, places, device, progress)))
 
 
-def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> list[str]:
-    """Adds the rows of one exam; returns when they were made."""
+def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> list[Row]:
+    """The rows of one exam."""
     data = None if asked.data is None else places.datasets / asked.data
     rows: list[Row] = []
     own = {discover.resolve(one.task.name)[0]: one.task.name for one in cell.recipe.each}
@@ -92,5 +86,13 @@ def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str
         best = max((row for row in found if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
         print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
         rows += found
-    append(places.rows, rows)
-    return [row.created for row in rows]
+    return rows
+
+
+def once(folder: Path, asked: str, sit: Callable[[], None]) -> None:
+    """Calls what asks the model in `folder` something and writes down what came of it, once for its weights."""
+    about = f"{checkpoint(str(folder)).sha256} {asked}"
+    mark = folder / f"examined-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
+    if not mark.exists():
+        sit()
+        replace(mark, json.dumps(asked).encode())

@@ -16,6 +16,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bdh_reason.data.shots import exam, spelled
+from bdh_reason.reason.context import in_context
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
 from bdh_reason.reason.reading import code_lengths
@@ -47,6 +49,21 @@ class Quiz:
         """exact_match."""
         reply_NT = in_place(reasoner, self.problems.prompt, self.problems.scored, (self.depth,))[self.depth]
         return float(self.task.verify(self.problems.prompt, reply_NT).mean())
+
+
+@dataclass(frozen=True)
+class Recital(Quiz):
+    """The same after as many solved `examples`, other ones of these problems; this share of the streams in a `cipher`."""
+
+    examples: int
+    cipher: float
+
+    def score(self, reasoner: Reasoner) -> float:
+        """exact_match."""
+        asked = self.problems
+        shown_NKt, key = exam(asked, reasoner.board.symbols, self.examples, self.cipher, 0)
+        reply_NT = in_context(reasoner, asked.prompt, asked.scored, shown_NKt, (self.examples,), self.depth)[self.examples]
+        return float(self.task.verify(asked.prompt, spelled(reply_NT, asked.scored, key.back_NC)).mean())
 
 
 @dataclass(frozen=True)
@@ -132,18 +149,22 @@ class Keeper(Callback):
         outdated = self.best_at < cool_down(learner.recipe) <= learner.done
         if latest is not None and self.validation.at == learner.done and (outdated or self.validation.as_good(latest, self.best)):
             self.best, self.best_at = latest, learner.done
-            write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
+            self.put(learner)
         if time.monotonic() - self.kept_at > KEEP_EVERY:
             self.keep(learner)
 
     def on_train_end(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
         if learner.done and not (self.folder / "model.json").exists():
-            write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
+            self.put(learner)
         self.keep(learner)
 
     def on_exception(self, trainer: Any, learner: Learner, exception: BaseException) -> None:  # type: ignore[override]
         if isinstance(exception, SIGTERMException):  # raised between two steps; after any other exception the last state on disk stands
             self.keep(learner)
+
+    def put(self, learner: Learner) -> None:
+        """Writes the averaged weights."""
+        write(self.folder, "model", self.card(learner), learner.average.of(learner.model))
 
     def keep(self, learner: Learner) -> None:
         """Writes the whole state of the run."""

@@ -54,8 +54,9 @@ class Card:
         return {self.data_hash, *self.others}.union(*(_ancestor(parent).data() for parent in self.parents))
 
     def lessons(self) -> list[tuple[dict[str, Any], list[str]]]:
-        """The recipes of this model, its parents and theirs, each with the hashes of the data of its parts."""
-        return [(self.recipe, [self.data_hash, *self.others]), *(lesson for parent in self.parents for lesson in _ancestor(parent).lessons())]
+        """The recipes of this model, its parents and theirs, each with the hashes of the data of its parts; a run of no steps taught nothing."""
+        own = [(self.recipe, [self.data_hash, *self.others])] if self.step else []
+        return [*own, *(lesson for parent in self.parents for lesson in _ancestor(parent).lessons())]
 
 
 def _ancestor(about: dict[str, Any]) -> Card:

@@ -14,6 +14,7 @@ from bdh_reason.errors import RunError
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.train.average import Average
 from bdh_reason.train.flight import Batch, Flight, land, take_off
+from bdh_reason.train.frozen import Frozen
 from bdh_reason.train.recipe import Recipe
 from bdh_reason.train.stream import Memory, read_on
 from bdh_reason.train.turns import turns
@@ -48,6 +49,7 @@ class Learner(lightning.LightningModule):
         self.average = Average(self.model, recipe.ema)
         self.flights: list[Flight | Memory | None] = [None] * len(reasoners)
         self.lately: dict[str, Tensor] = {}
+        self.frozen = Frozen(self.model, 0)
         self.landed: Flight | Memory | None = None  # the next flight of the part in hand, before the optimiser step is finished
 
     @property
@@ -102,15 +104,20 @@ class Learner(lightning.LightningModule):
         self.lately[name] = self.lately[name].lerp(loss, 0.05) if name in self.lately else loss
         return {"loss": torch.stack(list(self.lately.values())).mean(), **{f"loss/{name}": mean for name, mean in self.lately.items()}}
 
+    def on_train_start(self) -> None:
+        self.frozen = Frozen(self.model, self.recipe.frozen)
+
     def on_train_batch_start(self, *_: Any) -> None:
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = learning_rate(self.recipe, self.done)
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        self.frozen.mask()
         self.log("gradient_norm", torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip))
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         super().optimizer_step(*args, **options)
+        self.frozen.restore()
         self.flights[self.part], self.done = self.landed, self.done + 1
         self.average.update(self.model, self.done)
 

@@ -19,6 +19,7 @@ from bdh_reason.data.batches import Batches
 from bdh_reason.data.build import Progress, build
 from bdh_reason.data.manifest import read
 from bdh_reason.data.read import open_split
+from bdh_reason.data.shots import Lessons
 from bdh_reason.data.windows import Windows
 from bdh_reason.errors import UserError
 from bdh_reason.task import Corpus, Problems
@@ -112,4 +113,6 @@ def source(recipe: Recipe, splits: Splits | Texts, steps: int) -> Source:
     """What the `steps` batches of a recipe of one part are drawn from. Raises UserError as `Batches` and `Windows` do."""
     if isinstance(splits, Texts):
         return Windows(splits.corpus, recipe.batch, splits.corpus.config.window, recipe.seed, recipe.stream)
-    return Batches(splits.train, recipe.build_task(), recipe.batch, recipe.seed, mix=recipe.mix.shares(), steps=steps)
+    size = recipe.batch * (recipe.context.examples + 1)
+    batches = Batches(splits.train, recipe.build_task(), size, recipe.seed, mix=recipe.mix.shares(), steps=steps)
+    return Lessons(batches, recipe.context.examples, recipe.context.cipher) if recipe.context.examples else batches

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from bdh_reason import discover
 from bdh_reason.config import configure, read_yaml
+from bdh_reason.data.shots import stretched
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import Model
 from bdh_reason.reason.loop import Loop, Reasoner
@@ -19,6 +20,8 @@ from bdh_reason.train.sections import (
     BurnIn,
     Carry,
     Choice,
+    Context,
+    Count,
     Data,
     Decay,
     Horizons,
@@ -41,6 +44,7 @@ class Recipe(Section):
     `loss_stride`-th counted back from it down to `loss_from` (1 is the first). `parts` share the steps of one run and its one set of weights, and each
     is a recipe again (`each`); `horizons` are parts of one task. `stream`: of a text each place of the batch reads document after document, and what it
     remembers goes with it from one window to the next (truncated backpropagation through time); else every window stands alone.
+    `frozen`: the first so many neurons in each head of a BDH keep the weights they start with. No `steps` give the starting weights as a checkpoint.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -57,14 +61,16 @@ class Recipe(Section):
     carry: Carry = Carry()
     burn_in: BurnIn = BurnIn()
     mix: Mix = Mix()
+    context: Context = Context()
     stream: bool = False
-    steps: Positive
+    steps: Count
     batch: Positive = 64
     optimiser: Optimiser = Optimiser()
     ema: Decay = 0.998
     precision: Literal["fp32", "bf16"] = "bf16"
     seed: int = 0
     start: str | None = None
+    frozen: Count = 0
     match: Literal["", "params", "flops", "state"] = ""
     validation: Validation = Validation()
     parts: tuple[Part, ...] = ()
@@ -77,6 +83,8 @@ class Recipe(Section):
             raise UserError("parts and horizons in one recipe", "one of them")
         if abs(sum(self.shares) - 1) > 1e-9:
             raise UserError(f"parts with shares of {', '.join(f'{share:g}' for share in self.shares)}", f"shares that add up to 1, not to {sum(self.shares):g}")
+        if self.frozen and (self.model.name != "bdh" or self.frozen > (config := self.model_options()).n // config.heads):
+            raise UserError(f"frozen = {self.frozen} neurons in each head of {self.model.name}", "0, or with bdh at most as many as there are")
         for one in self.each:
             one._agrees()
         return self
@@ -89,6 +97,8 @@ class Recipe(Section):
             raise UserError(f"data of size {self.data.size} for {self.task.name}", "no data for a text, which brings its own" if text else "1 or more problems")
         if self.stream and not (text and self.loss == "last" and self.carry.age == 1 and not self.burn_in.share and not self.loop.noise):
             raise UserError(f"stream = true for {self.task.name}", "a text, loss: last, and no carry, burn_in or noise")
+        if self.context != Context() and (text or not self.context.examples or self.reading == "grid" or self.loop.noise or self.model_options().coordinates):
+            raise UserError(f"context with {self.context}", "examples: 1 or more, of a task with reading: sequence, no noise and no learned coordinates")
         if self.loss_from > self.depth:
             raise UserError(f"loss_from = {self.loss_from} of {self.depth} latent steps", f"1 to {self.depth}")
         if self.burn_in.steps[0] > self.burn_in.steps[1]:
@@ -165,7 +175,7 @@ class Recipe(Section):
 
         Raises UserError for a board that a task does not have or that the model cannot read.
         """
-        boards = [one.subject().board(one.view, one.reading) for one in self.each]
+        boards = [stretched(one.subject().board(one.view, one.reading), one.context.examples) for one in self.each]
         boards = [board.within(max(other.vocabulary for other in boards)) for board in boards]
         model = self.build_model(next((board for board in boards if board.reading == "grid"), boards[0]))
         for board in boards:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.files import alone, writing
 from bdh_reason.train.average import Average
-from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Report, Validation, restore
+from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.module import Learner, learning_rate
@@ -80,11 +80,14 @@ def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device
             _clear(folder)
         card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
         learner.done, best = (card.step, card.validation) if card else (0, None)
-        if learner.done >= recipe.steps:
+        if card and learner.done >= recipe.steps:
             return Outcome(folder, learner.done, best, validation.metric)
         if learner.done:
             print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
         data, origin = [its.data_hash for its in splits], card.parents if card else parents
+        if not recipe.steps:
+            Keeper(folder, validation, data, None, "", origin).put(learner)
+            return Outcome(folder, 0, None, validation.metric)
         trainer, keeper = _trainer(recipe, validation, data, folder, device, card, origin, max_seconds)
         if kept:
             learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
@@ -180,7 +183,8 @@ def quiz(recipe: Recipe, splits: Splits | Texts) -> Quiz | Perusal | None:
         return Perusal(recipe.name, splits.validation[: asked.problems], asked.depth, recipe.stream)
     if splits.validation is None:
         return None
-    return Quiz(recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
+    about = (recipe.name, recipe.build_task(), splits.validation.take(slice(0, asked.problems)), asked.depth)
+    return Recital(*about, recipe.context.examples, recipe.context.cipher) if recipe.context.examples else Quiz(*about)
 
 
 def _trainer(

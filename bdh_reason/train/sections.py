@@ -13,6 +13,7 @@ from bdh_reason.reason.loop import Loop
 from bdh_reason.task import Reading, View
 
 Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Supervision = Literal["every", "last"]
@@ -40,7 +41,7 @@ class Data(Section):
     """
 
     folder: str | None = None
-    size: Annotated[int, Field(ge=0)] = 0
+    size: Count = 0
     seed: int = 0
     shares: tuple[Share, Share, Share] = (0.9, 0.05, 0.05)
 
@@ -56,7 +57,7 @@ class Optimiser(Section):
     decay: Literal["cosine", "wsd"] = "cosine"
     cooldown: Share = 0.2
     final: Share = 0.05
-    warmup: Annotated[int, Field(ge=0)] = 100
+    warmup: Count = 100
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     clip: Annotated[float, Field(gt=0)] = 1.0
@@ -73,6 +74,15 @@ class BurnIn(Section):
 
     share: Share = 0.0
     steps: tuple[Positive, Positive] = (32, 512)
+
+
+class Context(Section):
+    """With `examples` a place of the batch is a stream of so many problems and one more, each asked and then shown with its answer (`data.shots`); what is
+    validated is the last one. cipher: the share of the streams whose answers are spelled in a way that only their examples tell.
+    """
+
+    examples: Count = 0
+    cipher: Share = 0.0
 
 
 class Mix(Section):
