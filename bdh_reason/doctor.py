@@ -34,7 +34,7 @@ def findings() -> Iterator[str]:
     compiler = shutil.which("g++") or shutil.which("clang++")
     yield f"C++ compiler: {compiler}" if compiler else "C++ compiler: none · only torch.compile needs one"
     yield f"free disk here: {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB"
-    from bdh_reason.train.tracking import has_key
+    from bdh_reason.tracking import has_key
 
     yield "W&B: a key is configured, runs are logged online" if has_key() else "W&B: no key, runs are logged offline · `wandb login` changes that"
 
