@@ -97,13 +97,13 @@ class Tracker(Callback):
         """Of the validation just done, and how many neurons of a BDH were active."""
         validation = self.validation
         scores = {f"validation/{validation.metric}": float(validation.latest or 0.0)}
-        asked = [(quiz, reasoner) for quiz, reasoner in zip(validation.quizzes, learner.reasoners) if quiz]
+        asked = [(quiz, reasoner, one.depth) for quiz, reasoner, one in zip(validation.quizzes, learner.reasoners, learner.each) if quiz]
         if len(asked) > 1:
-            scores |= {f"validation/{quiz.metric}/{quiz.name}": validation.scores[quiz.name] for quiz, _ in asked}
-        quiz, reasoner = asked[0]
-        if isinstance(reasoner.model, Model) and isinstance(quiz, Quiz):
+            scores |= {f"validation/{quiz.metric}/{quiz.name}": validation.scores[quiz.name] for quiz, _, _ in asked}
+        boards = next(((quiz, reasoner, depth) for quiz, reasoner, depth in asked if isinstance(quiz, Quiz)), None)
+        if boards and isinstance(learner.model, Model):
             with learner.average.within(learner.model):
-                scores |= inside(reasoner, quiz, learner.each[validation.quizzes.index(quiz)].depth)
+                scores |= inside(learner.model, *boards)
         return scores
 
     def on_train_end(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
@@ -123,12 +123,11 @@ class Tracker(Callback):
             self.run.log_artifact(artifact)
 
 
-def inside(reasoner: Reasoner, quiz: Quiz, depth: int) -> dict[str, float]:
+def inside(model: Model, quiz: Quiz, reasoner: Reasoner, depth: int) -> dict[str, float]:
     """The shares of neurons active in x and y, over all layers and tokens, in the first and in the last of `depth` latent steps."""
-    assert isinstance(reasoner.model, Model)
-    steps = watch(reasoner, quiz.problems.prompt[:LOOKED_AT], depth)
-    seen = list(observed(reasoner.model, reasoner.board, steps, lambda *xy: active(*xy).double().mean((1, 2)) / reasoner.model.config.n))
-    means = {when: torch.stack([share_2 for (share_2,) in step]).mean(0).tolist() for when, step in (("first", seen[0]), ("last", seen[-1]))}
+    seen = list(observed(model, reasoner.board, watch(reasoner, quiz.problems.prompt[:LOOKED_AT], depth), active))
+    counts = {when: torch.stack([torch.cat(windows, 2) for windows in step]) for when, step in (("first", seen[0]), ("last", seen[-1]))}
+    means = {when: (count_L2Bt.double().mean((0, 2, 3)) / model.config.n).tolist() for when, count_L2Bt in counts.items()}
     return {f"bdh/active_{name}_{when}": share for when, mean in means.items() for name, share in zip("xy", mean)}
 
 
