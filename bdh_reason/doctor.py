@@ -16,7 +16,7 @@ KNOWN_BAD = {
     ("lightning", "2.6.3"): "this release steals credentials: rotate yours, then `pip install 'lightning>=2.6.6,<2.7'`",
     ("lightning", "2.6.5"): "loading a checkpoint of Lightning's own format can run code: `pip install 'lightning>=2.6.6,<2.7'`",
 }
-PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pydantic", "wandb", "safetensors")
+PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pydantic", "wandb", "wandb-workspaces", "safetensors")
 
 
 def findings() -> Iterator[str]:

@@ -87,14 +87,15 @@ def mode(online: bool = False) -> str:
 
 
 def start(folder: Path, who: Identity, mode: str) -> Any:
-    """A wandb run with the axes of AXES, whose files lie in `folder`/wandb; offline where a key is configured and nothing answers."""
+    """A wandb run with the axes of AXES, whose files lie in `folder`/wandb; offline where nothing answers or the key is not taken."""
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
         run = _init(folder, who, mode)
-    except wandb.errors.CommError:
-        print("W&B: a key is configured, but nothing answers: logging offline", file=sys.stderr)
+    except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+        print(f"W&B: a key is configured, but logging goes offline: {error}", file=sys.stderr)
+        wandb.teardown()  # its service would hold the id
         run = _init(folder, who, "offline")
     for axis in dict.fromkeys(AXES.values()):
         run.define_metric(axis)
@@ -123,16 +124,23 @@ def _init(folder: Path, who: Identity, mode: str) -> Any:
 
 
 def unpushed(folders: Iterable[Path], unfinished: bool = False) -> list[Path]:
-    """The offline runs anywhere in some folders that were not pushed yet, oldest first; with `unfinished` also online ones, whose upload may have been cut."""
+    """The offline runs anywhere in some folders that were not pushed since they were last written, oldest first; with `unfinished` also online ones, whose
+    upload may have been cut.
+    """
     kinds = ("offline-run-*", *(("run-*",) if unfinished else ()))
-    found = {run.parent for folder in folders for kind in kinds for run in folder.rglob(f"wandb/{kind}/run-*.wandb")}
-    return sorted((run for run in found if not list(run.glob("*.synced"))), key=lambda run: run.name.split("run-", 1)[1])
+    found = {file for folder in folders for kind in kinds for file in folder.rglob(f"wandb/{kind}/run-*.wandb")}
+    return sorted((file.parent for file in found if not _pushed(file)), key=lambda run: run.name.split("run-", 1)[1])
+
+
+def _pushed(file: Path) -> bool:
+    mark = file.with_name(f"{file.name}.synced")
+    return mark.exists() and mark.stat().st_mtime >= file.stat().st_mtime
 
 
 def sync(runs: Iterable[Path], project: str | None, entity: str | None) -> None:
     """Pushes runs with wandb's own command, whose words go to standard error. Raises UserError without a key, RunError where it does not succeed."""
     mode(online=True)
     options = [*(("--project", project) if project else ()), *(("--entity", entity) if entity else ())]
-    command = [sys.executable, "-m", "wandb", "sync", "--include-online", *options, *map(str, runs)]
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--include-synced", *options, *map(str, runs)]
     if subprocess.run(command, stdout=2, check=False).returncode:
         raise RunError("W&B did not take every run: those that are left stay on the disk, the same command goes on")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from test_dashboard import shown
 from test_table import ROW
 from test_train import interrupt, run
 from toy import installed
-from wandb_stub import Stub
+from wandb_stub import Handler, Stub
 
 from bdh_reason import tracking
 from bdh_reason.cli import cli
@@ -39,6 +40,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     for name in ("HOME", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setattr("bdh_reason.train.tracking.EVERY", 2)
@@ -103,13 +105,17 @@ def test_a_run_in_two_slices_is_logged_offline_reads_back_and_is_pushed_as_one(t
     assert axes == tracking.AXES
     lines = [record["history"]["item"] for record in found if record["type"] == "history"]
     assert [(line["step"], line["problems_seen"]) for line in lines if "train/loss" in line] == [(2, 16), (4, 32), (6, 48)]
-    assert {name for name in shown() if name.split("/")[0] not in ("eval", "horizon", "depth")} <= {"boards", *lines[1]}, "what the dashboard shows is logged"
+    of_training = {name for name in shown() if name.split("/")[0] in ("train", "validation", "throughput", "bdh")}
+    assert of_training - {"validation/bits_per_byte"} <= {*lines[1]}, "what the dashboard shows is logged"
     assert set(lines[1]) >= {"train_flops", *lines[0]}
     assert sorted(record["artifact"]["type"] for record in found if record["type"] == "artifact") == ["dataset", "model"]
 
     signed_in(server, monkeypatch)
     assert "2 runs pushed" in command("sync", str(tmp_path))
     assert "0 runs pushed" in command("sync", str(tmp_path))
+    (file,) = second.glob("*.wandb")
+    os.utime(file, (time.time() + 1, time.time() + 1))
+    assert tracking.unpushed([tmp_path]) == [second], "written since"
     (name,) = server.runs
     assert [line["step"] for line in server.lines(name) if "train/loss" in line] == [2, 4, 6, 8, 10]
     assert sorted({its["artifactTypeName"] for its in server.artifacts}) == ["dataset", "model"]
@@ -141,7 +147,6 @@ def test_what_a_connection_lost_for_good_has_cut_is_pushed_later(tmp_path, monke
 
 
 def test_the_same_rows_make_the_same_runs_however_often(tmp_path, monkeypatch, server):
-    monkeypatch.chdir(tmp_path)
     append(tmp_path / "suite.jsonl", [*HORIZONS, *DEPTHS, SLICE])
     for _ in range(2):
         assert "3 runs in group suite, offline" in command("refill", "suite.jsonl")
@@ -174,12 +179,18 @@ def test_a_dashboard_saved_again_is_changed_and_not_doubled(monkeypatch, server)
 
 
 @pytest.mark.parametrize("words", [["train", "sudoku4", "--online"], ["dashboard", "--online"], ["dashboard", "refill", __file__, "--online"]])
-def test_online_without_a_key_is_refused_before_anything_is_done(words, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_online_without_a_key_is_refused_before_anything_is_done(words, tmp_path):
     error = CliRunner().invoke(cli, words).exception
     assert isinstance(error, UserError)
     assert "--online without an API key" in str(error)
     assert sorted(path.name for path in tmp_path.iterdir()) == []
+
+
+def test_rows_wait_for_a_server_that_does_not_take_the_key(tmp_path, monkeypatch, server):
+    signed_in(server, monkeypatch)
+    monkeypatch.setattr(server.server.RequestHandlerClass, "do_POST", Handler.refuse)
+    with pytest.raises(RunError, match="does not answer"):
+        list(log(told(DEPTHS, "suite", "eval", "p", None), tmp_path, "online"))
 
 
 def test_the_mode_is_what_the_environment_says_and_the_key_allows(tmp_path, monkeypatch):

@@ -149,6 +149,11 @@ class Handler(BaseHTTPRequestHandler):
         self.stub.uploads[self.path.removeprefix("/upload/")] = self.body()
         self.reply({})
 
+    def refuse(self) -> None:
+        """In place of do_POST: the key is wrong."""
+        self.body()
+        self.send_error(401)
+
     def do_POST(self) -> None:
         body = json.loads(self.body())
         with self.stub.lock:

@@ -34,7 +34,8 @@ def dashboard(context: click.Context, project: str, entity: str | None, out: Pat
     with writing(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
         replace(out, (json.dumps(definition(project), indent=1, ensure_ascii=False) + "\n").encode())
-    click.echo(f"wrote {out}: no key of W&B. `wandb login`, then `bdh-reason dashboard --project {project}` saves the same online", err=True)
+    later = f"after `wandb login`, `bdh-reason dashboard --project {project} --online` saves the same there"
+    click.echo(f"wrote {out}, and nothing in W&B (no key, or WANDB_MODE says so): {later}", err=True)
 
 
 @dashboard.command("refill")

@@ -26,6 +26,7 @@ def _sections() -> dict[str, list[Any]]:
             _bar("eval/exact_match", "exact_match, at the deepest or longest asked"),
             _bar("eval/bits_per_byte", "bits_per_byte"),
             *(_line("validation/exact_match", axis) for axis in BY),
+            *(_line("validation/bits_per_byte", axis) for axis in ("step", "train_flops")),
             *(_line("train/loss", axis, log_y=True) for axis in BY),
             MediaBrowser(title="boards after the last step", media_keys=["boards"], num_columns=2),
             WeavePanelSummaryTable(table_name="rows"),

@@ -17,6 +17,7 @@ from typing import Any
 
 from bdh_reason.compare.horizon import curves, horizon_options
 from bdh_reason.compare.table import latest, problem_name
+from bdh_reason.errors import RunError
 from bdh_reason.evaluate.rows import Row
 from bdh_reason.tracking import Identity, Job, named, start
 
@@ -86,11 +87,17 @@ def _values(row: Row, names: Sequence[str]) -> dict[str, float]:
 
 
 def log(runs: Sequence[Told], folder: Path, mode: str) -> Iterator[str]:
-    """Logs each as a run of its own, in place of any of the same id, and yields its name. Offline runs lie in `folder`/wandb."""
+    """Logs each as a run of its own, in place of any of the same id, and yields its name. Offline runs lie in `folder`/wandb.
+
+    Raises RunError where W&B is to be online and does not answer.
+    """
     for told in runs:
         for older in folder.glob(f"wandb/*run-*-{told.who.id}"):
             shutil.rmtree(older)
         run = start(folder, told.who, mode)
+        if mode == "online" and run.offline:
+            run.finish()
+            raise RunError("W&B does not answer: the same command makes the same runs later")
         for point in told.history:
             run.log(point)
         if told.table:

@@ -122,6 +122,12 @@ class Tracker(Callback):
         for artifact in (checkpoint(self.run, self.keeper.folder), *(data(one.task.name, its) for one, its in zip(learner.each, self.splits))):
             self.run.log_artifact(artifact)
 
+    def teardown(self, trainer: Any, learner: Learner, stage: str) -> None:  # type: ignore[override]
+        self.run.finish()
+
+    def on_exception(self, trainer: Any, learner: Learner, exception: BaseException) -> None:  # type: ignore[override]
+        self.run.finish(exit_code=1)
+
 
 def inside(model: Model, quiz: Quiz, reasoner: Reasoner, depth: int) -> dict[str, float]:
     """The shares of neurons active in x and y, over all layers and tokens, in the first and in the last of `depth` latent steps."""
