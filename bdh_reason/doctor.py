@@ -16,7 +16,7 @@ KNOWN_BAD = {
     ("lightning", "2.6.3"): "this release steals credentials: rotate yours, then `pip install 'lightning>=2.6.6,<2.7'`",
     ("lightning", "2.6.5"): "loading a checkpoint of Lightning's own format can run code: `pip install 'lightning>=2.6.6,<2.7'`",
 }
-PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pydantic", "wandb", "safetensors")
+PACKAGES = ("torch", "lightning", "numpy", "numba", "scipy", "pydantic", "wandb", "wandb-workspaces", "safetensors")
 
 
 def findings() -> Iterator[str]:
@@ -34,7 +34,7 @@ def findings() -> Iterator[str]:
     compiler = shutil.which("g++") or shutil.which("clang++")
     yield f"C++ compiler: {compiler}" if compiler else "C++ compiler: none · only torch.compile needs one"
     yield f"free disk here: {shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB"
-    from bdh_reason.train.tracking import has_key
+    from bdh_reason.tracking import has_key
 
     yield "W&B: a key is configured, runs are logged online" if has_key() else "W&B: no key, runs are logged offline · `wandb login` changes that"
 

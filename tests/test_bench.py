@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from bdh_reason import bench, discover
 from bdh_reason.bdh import Config, Model, to_released_state_dict
 from bdh_reason.bdh.released import TEXT
-from bdh_reason.bench import boards, decode, families, layer, long, measure, report
+from bdh_reason.bench import boards, decode, families, layer, long, measure, report, tracking
 from bdh_reason.bench.plain import plain, residuals, stream
 from bdh_reason.cli import cli
 from bdh_reason.errors import UserError
@@ -23,6 +23,7 @@ TINY = {"d": 8, "heads": 2}
 DECODE = decode.Sizes(**TINY, n=32, many=512, layers=2, near=4, far=9, again=5)
 LONG = long.Sizes(**TINY, n=32, tokens=50, longest=60)
 BOARDS = boards.Sizes(((16, 64),), box=(2, 2), batch=2, depth=2)
+TRACKING = tracking.Sizes(recipes=("sudoku4",), lines=1)
 FAMILIES = families.Sizes(bytes=9_000)
 LAYER = layer.Sizes(**TINY, n=32, layers=2, batch=2, tokens=7)
 
@@ -59,7 +60,8 @@ def test_the_share_of_active_neurons_is_the_one_asked_for(share):
 
 
 @pytest.mark.parametrize(
-    ("module", "sizes", "rows"), [(layer, LAYER, 16), (boards, BOARDS, 3), (decode, DECODE, 3), (long, LONG, 3), (families, FAMILIES, 6), (report, 120, 3)]
+    ("module", "sizes", "rows"),
+    [(layer, LAYER, 16), (boards, BOARDS, 3), (decode, DECODE, 3), (long, LONG, 3), (families, FAMILIES, 6), (report, 120, 3), (tracking, TRACKING, 2)],
 )
 def test_every_target_has_a_row_with_its_ratio(module, sizes, rows, monkeypatch):
     for name in ("ROUNDS", "BYTES"):
@@ -92,7 +94,7 @@ def test_benchmarks_are_found_by_name_and_printed_for_people_or_programs(monkeyp
     printed = CliRunner().invoke(cli, ["bench", "long", "--json"])
     assert (printed.exit_code, [json.loads(line) for line in printed.stdout.splitlines()]) == (0, [ROW])
     assert bench.sentence(ROW) == "long one: 3 GB, 1.50 × 2, on here"
-    with pytest.raises(UserError, match=r"boards, decode, families, layer, long, report, sudoku.*did you mean 'long'"):
+    with pytest.raises(UserError, match=r"boards, decode, families, layer, long, report, sudoku, tracking.*did you mean 'long'"):
         bench.bench("lonk", None)
 
 

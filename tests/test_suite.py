@@ -74,7 +74,7 @@ def test_a_suite_stops_when_its_time_is_over_and_goes_on(plan, monkeypatch):
     assert go(plan, seconds=0) == []
     honest = running.train
     with monkeypatch.context() as patch:
-        patch.setattr(running, "train", lambda *args: honest(*args[:-1], 1e-3))
+        patch.setattr(running, "train", lambda *args: honest(*args[:-2], 1e-3, args[-1]))
         assert [whole for _, whole in go(plan)] == [False] * 8
     assert not (plan.parent / "rows.jsonl").exists(), "what is not whole is not examined"
     assert [whole for _, whole in go(plan)] == [True] * 8

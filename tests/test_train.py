@@ -261,14 +261,6 @@ def test_training_learns(tmp_path):
     assert untrained.loss(batch).item() < 0.99 * before
 
 
-def test_every_run_is_logged_offline_without_a_key(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setattr("bdh_reason.train.tracking.has_key", lambda: False)
-    run(tmp_path / "run")
-    assert "logging offline" in capsys.readouterr().err
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
-
-
 @pytest.mark.parametrize(("changes", "seen"), [({}, "80 problems"), ({"carry": {"age": 5}}, r"(1[6-9]|[23]\d) problems")])
 def test_a_report_says_how_many_problems_were_seen_and_how_fast(changes, seen, tmp_path, capsys):
     run(tmp_path / "run", recipe(loop={}, optimiser={"lr": 1e-9}, task={"name": "toy", "options": {"digits": 2}}, **changes))

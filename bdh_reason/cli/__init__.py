@@ -12,6 +12,7 @@ import click
 
 from bdh_reason import __version__
 from bdh_reason.cli.adapt import adapt
+from bdh_reason.cli.dashboard import dashboard
 from bdh_reason.cli.data import data
 from bdh_reason.cli.merge import merge
 from bdh_reason.cli.probe import probe
@@ -40,5 +41,5 @@ def cli() -> None:
     """Which architectures can reason inside their latent state, without writing their thoughts down?"""
 
 
-for command in (data, train, suite, merge, adapt, evaluate, dissect, solve, probe, show_table, write_report, tasks, list_models, bench, doctor):
+for command in (data, train, suite, merge, adapt, evaluate, dissect, solve, probe, show_table, write_report, dashboard, tasks, list_models, bench, doctor):
     cli.add_command(command)

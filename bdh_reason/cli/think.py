@@ -19,10 +19,20 @@ from bdh_reason.cli import options
 @click.option("--max-time", metavar="TIME", help="Train this long, e.g. 90s, 9m, 2h, after the data are built; the same command goes on later.")
 @click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--online", is_flag=True, help="Log to W&B online or not at all. [default: online with a key, else offline]")
 @click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")
 @options.settings
 def train(
-    recipe: str, out: Path | None, root: Path, text: Path | None, max_time: str | None, resume: str, device: str, plan: bool, pairs: tuple[str, ...]
+    recipe: str,
+    out: Path | None,
+    root: Path,
+    text: Path | None,
+    max_time: str | None,
+    resume: str,
+    device: str,
+    online: bool,
+    plan: bool,
+    pairs: tuple[str, ...],
 ) -> None:
     """Train by RECIPE (a name or a YAML file); continues a run that was stopped. A name that does not exist gets the list of those that do."""
     from bdh_reason.config import words
@@ -34,12 +44,16 @@ def train(
 
         click.echo(make_plan(chosen))
         return
+    from bdh_reason import tracking
+    from bdh_reason.evaluate.samples import boards
     from bdh_reason.train.problems import splits
     from bdh_reason.train.run import train as run
+    from bdh_reason.train.tracking import Tracking
 
+    tracking.mode(online)  # a missing key is told before data are built
     seconds, where = options.seconds(max_time), options.device(device)
-    folder = out or options.ROOTS["runs"] / chosen.name
-    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, where, resume == "auto", seconds)
+    folder, log = out or options.ROOTS["runs"] / chosen.name, Tracking(online=online, draw=boards)
+    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, where, resume == "auto", seconds, log)
     done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, f"validation_{outcome.metric}": outcome.validation}
     click.echo(json.dumps(done))
 

@@ -46,7 +46,7 @@ def curves(rows: Sequence[Row]) -> list[Curve]:
     they differ in something that rows do not tell, and each model is a curve of its own.
     """
     whole = [row for row in rows if row.horizon is not None and row.difficulty is None]
-    option = _horizon_options(whole)
+    option = horizon_options(whole)
     alike: dict[tuple[Any, ...], dict[tuple[str, int | None], dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in sorted(whole, key=lambda row: row.created):  # of two that answer the same question the newer stays
         rest = replace(row, config={name: value for name, value in row.config.items() if name != option[row.task]})
@@ -65,7 +65,7 @@ def curves(rows: Sequence[Row]) -> list[Curve]:
     return sorted(found, key=lambda curve: (curve.problems, curve.model, curve.params, curve.mode, curve.depth or 0))
 
 
-def _horizon_options(rows: Sequence[Row]) -> dict[str, str]:
+def horizon_options(rows: Sequence[Row]) -> dict[str, str]:
     """For each task the option that is its horizon: the one that has its value in every row."""
     of = {task: [row for row in rows if row.task == task] for task in {row.task for row in rows}}
     return {task: next((name for name in its[0].config if all(row.config.get(name) == row.horizon for row in its)), "") for task, its in of.items()}

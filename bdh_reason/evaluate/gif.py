@@ -33,6 +33,11 @@ def gif(film: Film) -> bytes:
     return target.getvalue()
 
 
+def still(film: Film) -> Image.Image:
+    """The last frame alone."""
+    return _draw(film, len(film) - 1)
+
+
 def _palette() -> Image.Image:
     """The colours of every frame: what is drawn on what, and the shades between them."""
     pairs = ((PAPER, BELIEF, 16), (PAPER, INK, 10), (SHADE, INK, 8), (PAPER, LINE, 3), (PAPER, RIGHT, 6), (PAPER, WRONG, 6))

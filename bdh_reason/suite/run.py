@@ -18,10 +18,12 @@ from bdh_reason.evaluate.exam import examine
 from bdh_reason.evaluate.merge import merge
 from bdh_reason.evaluate.probe import probe
 from bdh_reason.evaluate.rows import Row, append
+from bdh_reason.evaluate.samples import boards
 from bdh_reason.files import replace
 from bdh_reason.suite.plan import Asked, Cell, Look, Suite, cells
 from bdh_reason.train.problems import splits
 from bdh_reason.train.run import train
+from bdh_reason.train.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def _made(cell: Cell, folder: Path, places: Places, device: str, left: float | N
     recipe = cell.recipe
     if recipe.start and (beside / recipe.start).is_dir():
         recipe = recipe.model_copy(update={"start": str(beside / recipe.start)})
-    return train(recipe, splits(recipe, places.datasets, progress), folder, device, True, left).done == recipe.steps
+    log = Tracking(places.runs.name, draw=boards)
+    return train(recipe, splits(recipe, places.datasets, progress), folder, device, True, left, log).done == recipe.steps
 
 
 def _ask(cell: Cell, asked: Asked | Look, places: Places, device: str, progress: Progress) -> None:

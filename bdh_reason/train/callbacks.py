@@ -83,7 +83,7 @@ class Perusal:
 
 
 class Validation(Callback):
-    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest` and logged as `validation/METRIC`.
+    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest`.
 
     Where the parts are scored in different ways the mean is of exact_match and minus bits_per_byte, and is called merit.
     """
@@ -104,9 +104,6 @@ class Validation(Callback):
         asked = [quiz for quiz in self.quizzes if quiz]
         merits = [quiz.sign * self.scores[quiz.name] for quiz in asked]
         self.latest, self.at = self.sign * sum(merits) / len(merits), learner.done
-        learner.log(f"validation/{self.metric}", self.latest)
-        if len(self.scores) > 1:
-            learner.log_dict({f"validation/{quiz.metric}/{quiz.name}": self.scores[quiz.name] for quiz in asked})
 
     def as_good(self, score: float, best: float | None) -> bool:
         """Whether a score is at least as good as the best so far."""
@@ -174,12 +171,15 @@ class Keeper(Callback):
     def card(self, learner: Learner) -> Card:
         """What the next checkpoint says about itself."""
         recipe = learner.recipe.model_dump(mode="json")
+        return Card(recipe, learner.done, self.data[0], self.best, self.flops(learner), self.wandb_id, self.parents, self.data[1:])
+
+    def flops(self, learner: Learner) -> float:
+        """What the weights have cost so far, their parents' cost included."""
         trained = sum(
             3.0 * int(done) * forward_flops(one, reasoner, one.depth)
             for one, reasoner, done in zip(learner.each, learner.reasoners, learner.turns.done_SP[learner.done])
         )
-        flops = trained + self.burnt_flops + sum(parent["train_flops"] for parent in self.parents)
-        return Card(recipe, learner.done, self.data[0], self.best, flops, self.wandb_id, self.parents, self.data[1:])
+        return trained + self.burnt_flops + sum(parent["train_flops"] for parent in self.parents)
 
 
 def forward_flops(recipe: Recipe, reasoner: Reasoner, steps: int) -> int:

@@ -39,7 +39,7 @@ def cool_down(recipe: Recipe) -> float:
 
 class Learner(lightning.LightningModule):
     """Trains the one model of all reasoners, each before the board of a part of the recipe; `done` counts finished optimiser steps over all slices of a
-    run, `flights` is what the last step of each part handed on.
+    run, `flights` is what the last step of each part handed on, `told` is what may be logged of the last step; to read it is to wait for it.
     """
 
     def __init__(self, reasoners: tuple[Reasoner, ...], recipe: Recipe, done: int = 0) -> None:
@@ -50,6 +50,7 @@ class Learner(lightning.LightningModule):
         self.flights: list[Flight | Memory | None] = [None] * len(reasoners)
         self.lately: dict[str, Tensor] = {}
         self.frozen = Frozen(self.model, 0)
+        self.told: dict[str, Tensor] = {}
         self.landed: Flight | Memory | None = None  # the next flight of the part in hand, before the optimiser step is finished
 
     @property
@@ -93,11 +94,11 @@ class Learner(lightning.LightningModule):
         loss = self.loss(batch)
         if (loss.device.type == "cpu" or self.done % LOOK_EVERY == 0) and not math.isfinite(value := loss.item()):
             raise RunError(f"the loss is {value} at step {self.done + 1}: checkpoints written before it stand; a lower optimiser.lr may help")
-        self.log_dict({**self._told(loss.detach()), "problems_seen": self.problems_seen.float()})
+        self.told = self._losses(loss.detach())
         return loss
 
-    def _told(self, loss: Tensor) -> dict[str, Tensor]:
-        """What is logged of the losses: this step's or, of several parts, a running mean of each, because every n-th step may be one part's alone."""
+    def _losses(self, loss: Tensor) -> dict[str, Tensor]:
+        """What is told of the losses: this step's or, of several parts, a running mean of each, because every n-th step may be one part's alone."""
         if len(self.each) == 1:
             return {"loss": loss}
         name = self.each[self.part].name
@@ -113,7 +114,8 @@ class Learner(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         self.frozen.mask()
-        self.log("gradient_norm", torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip))
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
+        self.told |= {"gradient_norm": norm, "learning_rate": torch.tensor(learning_rate(self.recipe, self.done))}
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
         super().optimizer_step(*args, **options)

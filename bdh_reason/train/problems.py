@@ -17,7 +17,7 @@ from bdh_reason import discover
 from bdh_reason.data.audit import leaks
 from bdh_reason.data.batches import Batches
 from bdh_reason.data.build import Progress, build
-from bdh_reason.data.manifest import read
+from bdh_reason.data.manifest import NAME, read
 from bdh_reason.data.read import open_split
 from bdh_reason.data.shots import Lessons
 from bdh_reason.data.windows import Windows
@@ -36,12 +36,13 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Splits:
     """The problems a part of a run may see, and the hash of the data set they come from. The test split is none of them. A part with so few different
-    problems that none falls to validation has no such split.
+    problems that none falls to validation has no such split. `manifest`: the file that says what the set is.
     """
 
     train: Problems
     validation: Problems | None
     data_hash: str
+    manifest: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def splits(recipe: Recipe, root: Path, progress: Progress) -> tuple[Splits | Tex
         held = read(folder).rows["validation"]
         if not held:
             print(f"{one.name} has no validation problems: how it does is not known before the exam", file=sys.stderr)
-        found.append(Splits(train, open_split(folder, "validation") if held or len(recipe.each) == 1 else None, data_hash))
+        asked = open_split(folder, "validation") if held or len(recipe.each) == 1 else None
+        found.append(Splits(train, asked, data_hash, folder / NAME))
     if all(its.validation is None for its in found):
         raise UserError("no part has validation problems", "at least one that does", "larger data.shares for validation, or more data")
     for folders in alike.values():

@@ -16,7 +16,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -30,7 +30,7 @@ from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import Source, Splits, Texts, source
 from bdh_reason.train.recipe import Recipe, parse
 from bdh_reason.train.stream import check
-from bdh_reason.train.tracking import wandb_logger
+from bdh_reason.train.tracking import UNASKED, Tracker, Tracking, begin
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,19 @@ class Stream(IterableDataset[Batch]):
         return tensors(self.learner.reasoners[part].board, self.sources[part].at(int(turns.done_SP[step, part])))
 
 
-def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device: str, resume: bool, max_seconds: float | None) -> Outcome:
+def train(
+    recipe: Recipe,
+    splits: Sequence[Splits | Texts],
+    folder: Path,
+    device: str,
+    resume: bool,
+    max_seconds: float | None,
+    tracking: Tracking = UNASKED,
+) -> Outcome:
     """Trains on the splits of every part until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
 
-    Raises UserError for a state of another recipe or of other data and while another process trains in the folder, RunError for a loss that is no number.
+    Raises UserError for a state of another recipe or of other data, while another process trains in the folder, and as `tracking.mode` does; RunError for a
+    loss that is no number.
     """
     learner = Learner(recipe.reasoners(), recipe)
     for one, reasoner in zip(learner.each, learner.reasoners):
@@ -88,7 +97,10 @@ def train(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path, device
         if not recipe.steps:
             Keeper(folder, validation, data, None, "", origin).put(learner)
             return Outcome(folder, 0, None, validation.metric)
-        trainer, keeper = _trainer(recipe, validation, data, folder, device, card, origin, max_seconds)
+        run = begin(recipe, learner.model.size(), folder, card.wandb_id if card else None, tracking)
+        keeper = Keeper(folder, validation, data, best, run.id if run else "", origin)
+        told = [Tracker(run, validation, keeper, splits, tracking)] if run else []
+        trainer = _trainer([validation, keeper, *told, Report(validation)], device, max_seconds)
         if kept:
             learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
         _fit(trainer, learner, DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda")), folder)
@@ -109,9 +121,6 @@ def _fit(trainer: lightning.Trainer, learner: Learner, stream: DataLoader[Batch]
             trainer.fit(learner, stream)
     except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
         raise RunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
-    finally:
-        if trainer.logger:
-            trainer.logger.experiment.finish()  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -187,34 +196,20 @@ def quiz(recipe: Recipe, splits: Splits | Texts) -> Quiz | Perusal | None:
     return Recital(*about, recipe.context.examples, recipe.context.cipher) if recipe.context.examples else Quiz(*about)
 
 
-def _trainer(
-    recipe: Recipe,
-    validation: Validation,
-    data: list[str],
-    folder: Path,
-    device: str,
-    card: Card | None,
-    parents: list[dict[str, Any]],
-    max_seconds: float | None,
-) -> tuple[lightning.Trainer, Keeper]:
+def _trainer(callbacks: list[Callback], device: str, max_seconds: float | None) -> lightning.Trainer:
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are made faster than workers could send them
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # Lightning 2.6.6 under torch 2.13
-    logger = wandb_logger(recipe, folder, card.wandb_id if card else None)
-    keeper = Keeper(folder, validation, data, card.validation if card else None, logger.version if logger else "", parents)
-    callbacks = [validation, keeper, Report(validation)]
     if max_seconds is not None:
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))
-    trainer = lightning.Trainer(
+    return lightning.Trainer(
         accelerator="gpu" if device.startswith("cuda") else "cpu",
         devices=1,
         max_epochs=1,
-        logger=logger,
+        logger=False,
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        log_every_n_steps=50,
     )
-    return trainer, keeper
