@@ -95,10 +95,12 @@ def test_solve_shows_boards_and_the_verdict_of_the_rules(home):
 
 
 def test_solve_writes_its_pictures(home):
-    done = bdh_reason("solve", "--model", "runs/sudoku4", "--depth", "3", "--gif", "a.gif", "--html", "a.html", puzzle(home), cwd=home)
+    done = bdh_reason("solve", "--model", "runs/sudoku4", "--depth", "3", "--gif", "a.gif", "--html", "a.html", "--film", "a.json", puzzle(home), cwd=home)
     assert done.returncode == 0, done.stderr
     assert (home / "a.gif").read_bytes().startswith(b"GIF89a")
     assert "sudoku4 on sudoku" in (home / "a.html").read_text()
+    film = json.loads((home / "a.json").read_text())
+    assert (film["about"]["model"], film["about"]["depth"], len(film["captions"])) == ("sudoku4", 3, 4)
 
 
 def test_an_autopsy_prints_a_line_for_each_failure_and_a_summary(home):
@@ -176,7 +178,7 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("data", "audit", "nothing"), "no data set in nothing"),
         (("bench", "boards", "--puzzles", "runs"), "--puzzles with a task"),
         (("bench", "soduku"), "did you mean 'sudoku'"),
-        (("table", "--write"), "no files of rows"),
+        (("report",), "no files of rows"),
         (("table",), "no files of rows"),
     ],
 )

@@ -118,8 +118,7 @@ def test_a_page_holds_every_frame_and_needs_nothing_else():
     parsed = Page(text)
     assert parsed.foreign == []
     assert "//" not in text.replace(parsed.film, "")
-    assert parsed.tags.count("button") == 5
-    assert 'aria-live="polite"' in text
+    assert "{{" not in text
     content = json.loads(parsed.film)
     assert content["title"] == "</script><b>"
     belief_FTS = np.frombuffer(base64.b64decode(content["belief"]), np.uint8).reshape(shown.belief_FTS.shape)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from test_table import ROW, cells
 
-from bdh_reason.compare.horizon import curves, figure, overview, tables
-from bdh_reason.compare.picture import svg
-from bdh_reason.compare.report import report, write_readme
+from bdh_reason.compare.horizon import curves, overview, tables
+from bdh_reason.compare.page.chart import sheet
+from bdh_reason.compare.page.figures import by_horizon
+from bdh_reason.compare.report import report, write
 from bdh_reason.evaluate.rows import append
 
 HORIZONS = (4, 8, 16)
@@ -111,15 +112,16 @@ def test_rows_are_reported_with_their_curves_where_there_are_several_horizons():
 
 def test_the_same_rows_give_the_same_picture_in_any_order():
     many = [*seeds(), *seeds(task="other"), *seeds(recipe="words-lstm", model="words-lstm")]
-    first = svg(figure(curves(many)))
-    assert first == svg(figure(curves(many[::-1])))
-    assert first != svg(figure(curves(many[:-1])))
-    for word in (b"words, group S5, width 8 (test)", b">arm<", b">lstm<", b"exact_match"):
+    first = sheet(by_horizon(curves(many), many).panels, {})
+    assert first == sheet(by_horizon(curves(many[::-1]), many).panels, {})
+    assert first != sheet(by_horizon(curves(many[:-1]), many).panels, {})
+    for word in (b"words, group S5, width 8<", b">arm<", b">lstm<", b"exact_match"):
         assert word in first
 
 
 def test_a_legend_tells_depths_only_where_one_model_thinks_at_several():
-    picture = svg(figure(curves([*seeds(), *seeds(depth=12), *seeds(recipe="words-lstm", model="words-lstm", depth=1)])))
+    rows = [*seeds(), *seeds(depth=12), *seeds(recipe="words-lstm", model="words-lstm", depth=1)]
+    picture = sheet(by_horizon(curves(rows), rows).panels, {})
     assert all(word in picture for word in (b">arm, depth 6<", b">arm, depth 12<", b">lstm<"))
 
 
@@ -136,15 +138,15 @@ def test_the_readme_gets_a_section_and_its_figure_and_no_line_a_row(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "results" / "rows" / "a.jsonl"
     append(path, [ROW])
-    write_readme([path])
+    write([path])
     assert "Horizons" not in (tmp_path / "results" / "README.md").read_text(encoding="utf-8")
-    assert not (tmp_path / "results" / "figures").exists()
+    assert not (tmp_path / "results" / "figures" / "horizon.svg").exists()
     append(path, seeds())
-    assert write_readme([path]) == "results/README.md: 10 rows"
+    write([path])
     boards, curved = (tmp_path / "results" / "README.md").read_text(encoding="utf-8").split("## Horizons")
     assert "words" not in boards
-    assert "(figures/horizons.svg)" in curved
+    assert "(figures/horizon.svg)" in curved
     assert "left out (27 in all rows together)" in curved
-    picture = (tmp_path / "results" / "figures" / "horizons.svg").read_bytes()
-    write_readme([path])
-    assert (tmp_path / "results" / "figures" / "horizons.svg").read_bytes() == picture
+    picture = (tmp_path / "results" / "figures" / "horizon.svg").read_bytes()
+    write([path])
+    assert (tmp_path / "results" / "figures" / "horizon.svg").read_bytes() == picture

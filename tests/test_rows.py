@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdh_reason.errors import UserError
-from bdh_reason.evaluate.rows import ADDED, SCHEMA, Row, append, read
+from bdh_reason.evaluate.rows import ADDED, SCHEMA, Row, append, read, survey
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,7 +21,7 @@ BLANKS = {"str": "x", "int": 1, "float": 0.5}
 ROW = Row(**{name: None if kind.endswith("None") else BLANKS.get(kind, {}) for name, kind in TYPES.items()})
 
 
-@given(st.lists(rows, max_size=4))
+@given(st.lists(rows, max_size=4, unique_by=Row.line))
 def test_rows_come_back_as_they_were_written(tmp_path_factory, written):
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     append(path, written)
@@ -93,9 +93,22 @@ WITHOUT_N = {name: value for name, value in asdict(ROW).items() if name != "n"}
 def test_what_is_no_row_is_named_by_file_and_line(tmp_path, line, complaint):
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     append(good, [ROW])
-    bad.write_text(f"{ROW.line()}\n{line}\n{ROW.line()}\n", encoding="utf-8")
+    bad.write_text(f"{replace(ROW, n=2).line()}\n{line}\n{replace(ROW, n=3).line()}\n", encoding="utf-8")
     with pytest.raises(UserError, match=rf"bad\.jsonl, line 2 .*{complaint}"):
         read([good, bad])
+
+
+def test_all_that_is_wrong_is_named_and_nothing_else_is_lost(tmp_path):
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    rows = [replace(ROW, n=n) for n in range(4)]
+    one.write_text(f"{rows[0].line()}\nno JSON\n{rows[1].line()}\n{json.dumps({**asdict(ROW), 'schema': 99})}\n")
+    other.write_text(f"{rows[2].line()}\n{rows[0].line()}\n{rows[3].line()}\n")
+    found, complaints = survey([one, other])
+    assert found == rows
+    told = [str(complaint) for complaint in complaints]
+    places = [f"{one}, line 2 is no row", f"{one}, line 4 has schema version 99", f"{other}, line 2 repeats {one}, line 1"]
+    assert [line.startswith(place) for line, place in zip(told, places, strict=True)] == [True] * 3
+    assert all(complaint.remedy for complaint in complaints)
 
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bdh_reason.compare.report import write_readme
+from bdh_reason.compare.report import write
 from bdh_reason.compare.table import HEAD, latest, problem_name, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, append
@@ -75,21 +75,21 @@ def test_the_readme_holds_the_newest_rows_whole_and_by_difficulty(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "results" / "rows" / "a.jsonl"
     append(path, [ROW, replace(ROW, difficulty="≤0", exact_match=1.0), replace(ROW, created="2026-11-23", exact_match=0.125)])
-    assert write_readme([path]) == "results/README.md: 2 rows"
+    write([path])
     whole, by_difficulty = (tmp_path / "results" / "README.md").read_text(encoding="utf-8").split("## By difficulty")
     assert "0.1250" in whole
     assert "0.9785" not in whole
     assert "≤0" in by_difficulty
     assert "≤0" not in whole
-    assert [path.name for path in (tmp_path / "results").iterdir() if path.is_file()] == ["README.md"], "no draft is left"
+    assert {path.name for path in (tmp_path / "results").iterdir() if path.is_file()} == {"README.md", "report.html"}, "no draft is left"
 
 
-def test_without_rows_or_outside_a_clone_no_readme_is_written(tmp_path, monkeypatch):
+def test_without_rows_or_outside_a_clone_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     append(tmp_path / "a.jsonl", [ROW])
     for files in ([], [tmp_path / "a.jsonl"]):
         with pytest.raises(UserError, match="no rows"):
-            write_readme(files)
+            write(files)
     assert not (tmp_path / "results").exists()
 
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("bdh_reason", "tasks", "baselines", "tests")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PAGES = sorted(path for kind in ("html", "css", "js") for path in (ROOT / "bdh_reason").rglob(f"*.{kind}"))
 
 
 def test_every_file_of_the_readme_tree_exists_and_every_module_is_in_it() -> None:
@@ -43,6 +44,13 @@ def test_files_and_functions_are_small_and_names_say_something(path: Path) -> No
     assert long == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_pages_are_made_of_is_small_too(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 300
+    assert max(map(len, lines)) <= 200
+
+
 def test_no_generator_of_randomness_is_global() -> None:
     calls = re.compile(r"np\.random\.(?!Generator|Philox)|\brandom\.(random|randint|seed|choice)\(")
     assert [str(path) for path in SOURCES if "tests" not in path.parts and calls.search(path.read_text(encoding="utf-8"))] == []
@@ -53,7 +61,7 @@ def test_no_generator_of_randomness_is_global() -> None:
     [
         ("bdh_reason.cli", ("torch", "numpy", "numba", "lightning", "pydantic", "rich")),
         ("bdh_reason.compare.table", ("torch", "numba", "lightning")),
-        ("bdh_reason.compare.report", ("torch", "numba", "lightning", "matplotlib", "scipy")),
+        ("bdh_reason.compare.report", ("torch", "numba", "lightning", "matplotlib", "scipy", "polars")),
         ("bdh_reason.compare.probe", ("torch", "numpy", "matplotlib")),
         ("bdh_reason.evaluate.probe", ("lightning", "networkx", "matplotlib")),
         ("bdh_reason.train.run", ("wandb", "polars")),

@@ -16,7 +16,9 @@ def test_the_wheel_works_away_from_the_clone(tmp_path):
         f"import sys; sys.path = [path for path in sys.path if path not in ('', {str(ROOT)!r})]; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "from bdh_reason import discover\nfrom bdh_reason.train.recipe import load, recipe_names\n"
         "print(discover.__file__, discover.task_module('sudoku').__name__, discover.model_module('linear_attention').__name__, len(discover.guesses()))\n"
-        "[load(name, {}) for name in recipe_names()]"
+        "[load(name, {}) for name in recipe_names()]\n"
+        "from bdh_reason.compare import page, report\n"
+        "[path.read_text() for path in (report.CLAIMS, *(page.HERE / name for name in ('page.html', 'page.css', 'page.js')))]"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

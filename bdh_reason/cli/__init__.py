@@ -14,7 +14,7 @@ from bdh_reason import __version__
 from bdh_reason.cli.data import data
 from bdh_reason.cli.merge import merge
 from bdh_reason.cli.probe import probe
-from bdh_reason.cli.show import bench, doctor, list_models, show_table, tasks
+from bdh_reason.cli.show import bench, doctor, list_models, show_table, tasks, write_report
 from bdh_reason.cli.suite import suite
 from bdh_reason.cli.think import dissect, evaluate, solve, train
 from bdh_reason.errors import RunError, UserError
@@ -39,5 +39,5 @@ def cli() -> None:
     """Which architectures can reason inside their latent state, without writing their thoughts down?"""
 
 
-for command in (data, train, suite, merge, evaluate, dissect, solve, probe, show_table, tasks, list_models, bench, doctor):
+for command in (data, train, suite, merge, evaluate, dissect, solve, probe, show_table, write_report, tasks, list_models, bench, doctor):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`bdh-reason table`, `tasks`, `models`, `bench`, `doctor`: what there is and how it did."""
+"""`bdh-reason table`, `report`, `tasks`, `models`, `bench`, `doctor`: what there is and how it did."""
 
 from __future__ import annotations
 
@@ -11,19 +11,47 @@ import click
 from bdh_reason.cli import options
 from bdh_reason.errors import UserError
 
+ROWS = Path("results/rows")
+
 
 @click.command("table")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--write", is_flag=True, help="Write results/README.md from results/rows instead of printing.")
-def show_table(files: tuple[Path, ...], write: bool) -> None:
-    """Rows as a table."""
-    from bdh_reason.compare.report import report, write_readme
-    from bdh_reason.evaluate.rows import read
+def show_table(files: tuple[Path, ...]) -> None:
+    """Rows as a table. Lines that are no rows are left out and named, with exit code 2."""
+    from bdh_reason.compare.report import report
+    from bdh_reason.evaluate.rows import survey
 
-    chosen = files or tuple(sorted(Path("results/rows").glob("*.jsonl")))
+    rows, complaints = survey(_files(files))
+    click.echo(report(rows))
+    _complain([str(complaint) for complaint in complaints])
+
+
+@click.command("report")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
+def write_report(files: tuple[Path, ...]) -> None:
+    """Rows as a page to look at: writes results/report.html, its figures and results/README.md.
+
+    Lines that are no rows are left out and named, on the page too, with exit code 2.
+    """
+    from bdh_reason.compare.report import write
+
+    written, complaints = write(_files(files))
+    for path in written:
+        click.echo(path)
+    _complain(complaints)
+
+
+def _files(given: tuple[Path, ...]) -> tuple[Path, ...]:
+    chosen = given or tuple(sorted(ROWS.glob("*.jsonl")))
     if not chosen:
         raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
-    click.echo(write_readme(chosen) if write else report(read(chosen)))
+    return chosen
+
+
+def _complain(complaints: list[str]) -> None:
+    """What was left out, once everything else is done."""
+    if complaints:
+        raise UserError("left out, and nothing else:\n" + "\n".join(complaints))
 
 
 @click.command()
@@ -59,7 +87,7 @@ def list_models(json_lines: bool) -> None:
 @click.option("--write", is_flag=True, help="Measure BDH, all four, and write results/bdh.md.")
 @options.as_json
 def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool) -> None:
-    """Measure speed; WHAT is layer, boards, decode, long, families or a task's name."""
+    """Measure speed; WHAT is layer, boards, decode, long, families, report or a task's name."""
     from bdh_reason.bench import BDH, sentence
     from bdh_reason.bench import bench as measure
     from bdh_reason.bench.page import write as write_page

@@ -116,10 +116,11 @@ def dissect(model: str | None, task: str, depth: int, sure: float, device: str, 
 @click.option("--delay", type=float, default=0.1, show_default=True, help="Seconds between two steps in a terminal.")
 @click.option("--gif", type=click.Path(path_type=Path), help="Write the steps as an animated picture.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the steps as a page that needs no network.")
+@click.option("--film", type=click.Path(path_type=Path), help="Write the steps as JSON, for the page of `report` in results/boards.")
 @options.settings
-def solve(puzzle: str, task: str, model: str | None, depth: int, delay: float, gif: Path | None, html: Path | None, pairs: tuple[str, ...]) -> None:
+def solve(puzzle: str, task: str, model: str | None, depth: int, delay: float, pairs: tuple[str, ...], **files: Path | None) -> None:
     """Watch a model solve PUZZLE: the board after each latent step, blanks coloured by confidence, and whether the reply obeys the rules."""
     from bdh_reason.config import words
     from bdh_reason.evaluate.watch import play
 
-    play(task, words(pairs), puzzle, model, depth, delay, gif, html)
+    play(task, words(pairs), puzzle, model, depth, delay, files["gif"], files["html"], files["film"])

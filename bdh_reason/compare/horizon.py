@@ -17,9 +17,6 @@ from bdh_reason.compare.stats import Estimate, area, estimate, longest_good, res
 from bdh_reason.compare.table import problem_name
 from bdh_reason.evaluate.rows import Row
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe and Ito: apart for every eye
-MARKERS = "osD^vPX*"
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -104,7 +101,7 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
 
 def overview(found: Sequence[Curve]) -> str:
     """One Markdown table of all: a line for each kind of problems, a column for each model, in it H90 and the area."""
-    name, panels = _labels(found), _by_problems(found)
+    name, panels = labels(found), _by_problems(found)
     names = sorted(set(name.values()))
     lines = [("problems", "trained on", "examined on", *names), ("---", *["--:"] * (len(names) + 2))]
     for problems, its in panels.items():
@@ -150,52 +147,8 @@ def _cell(estimate: Estimate, form: str) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def figure(found: Sequence[Curve]) -> Any:
-    """A panel for each kind of problems: exact_match over the horizon with its interval, grey where models were trained, a line at 0.9, dotted chance."""
-    from matplotlib.figure import Figure
-
-    panels = _by_problems(found)
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
-    sheet = Figure(figsize=(4.6 * across, 3.2 * down + 0.7), layout="constrained")
-    name = _labels(found)
-    names = sorted(set(name.values()))
-    look = {label: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]) for place, label in enumerate(names)}
-    for place, (problems, its) in enumerate(panels.items(), 1):
-        axis = sheet.add_subplot(down, across, place)
-        _panel(axis, {name[curve]: curve for curve in its}, look)
-        axis.set_title(problems, fontsize=9)
-    handles = {label: line for axis in sheet.axes for line, label in zip(*axis.get_legend_handles_labels())}
-    sheet.legend([handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)), fontsize=7, frameon=False)
-    return sheet
-
-
-def _labels(found: Sequence[Curve]) -> dict[Curve, str]:
-    """What a legend calls each curve: its model, by one name on all tasks, and the depth where it has several curves for the same problems."""
+def labels(found: Sequence[Curve]) -> dict[Curve, str]:
+    """What each curve is called beside the others: its model, by one name on all tasks, and the depth where it has several curves for the same problems."""
     short = {curve: curve.model.removeprefix(f"{curve.task}-") for curve in found}
     alike = Counter((curve.problems, name) for curve, name in short.items())
     return {curve: f"{name}, depth {curve.depth}" if alike[curve.problems, name] > 1 and curve.depth else name for curve, name in short.items()}
-
-
-def _panel(axis: Any, found: dict[str, Curve], look: dict[str, tuple[str, str]]) -> None:
-    """The curves of some problems, by what the legend calls them."""
-    trained = [horizon for curve in found.values() for horizon in curve.trained]
-    if trained:
-        axis.axvspan(min(trained) / 1.1, max(trained) * 1.1, color="0.92", zorder=0)
-    axis.axhline(0.9, color="0.6", linewidth=0.6, linestyle="--")
-    for label, curve in found.items():
-        colour, marker = look[label]
-        value, low, high = zip(*curve.exact)
-        axis.plot(curve.horizons, value, color=colour, marker=marker, markersize=3, linewidth=1.2, label=label)
-        axis.fill_between(curve.horizons, low, high, color=colour, alpha=0.18, linewidth=0)
-    chance = sorted({horizon: value for curve in found.values() for horizon, value in zip(curve.horizons, curve.chance)}.items())
-    axis.plot(*zip(*chance), color="0.4", linewidth=0.8, linestyle=":")
-    horizons = sorted({horizon for curve in found.values() for horizon in curve.horizons})
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(horizons, [str(horizon) for horizon in horizons], fontsize=6)
-    axis.minorticks_off()
-    axis.set_ylim(-0.03, 1.03)
-    axis.set_xlabel("horizon", fontsize=8)
-    axis.set_ylabel("exact_match", fontsize=8)
-    axis.tick_params(axis="y", labelsize=7)
-    axis.grid(alpha=0.25, linewidth=0.4)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bdh_reason.evaluate.rows import Row
 
@@ -53,11 +54,17 @@ def model_name(row: Row) -> str:
 
 def problem_name(row: Row) -> str:
     """The task, its board and what else is not as usual, e.g. `sudoku 6×6` or `sudoku 9×9, mix 16/11/12/48/12`."""
+    if row.bits_per_byte is None:
+        return board_name(row.task, row.config)
     options = {name: value for name, value in row.config.items() if value is not None}
-    if row.bits_per_byte is not None:
-        return ", ".join([str(options.pop("source", row.task)), *(f"{name} {value}" for name, value in options.items())])
+    return ", ".join([str(options.pop("source", row.task)), *(f"{name} {value}" for name, value in options.items())])
+
+
+def board_name(task: str, config: Mapping[str, Any]) -> str:
+    """The problems of a task with these options."""
+    options = {name: value for name, value in config.items() if value is not None}
     box = options.pop("box", None)
-    board = [f"{row.task} {box[0] * box[1]}×{box[0] * box[1]}" if box else row.task]
+    board = [f"{task} {box[0] * box[1]}×{box[0] * box[1]}" if box else task]
     return ", ".join(board + [f"{name} {'/'.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in options.items()])
 
 
@@ -74,7 +81,7 @@ def first_right(rows: Sequence[Row]) -> str:
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:
-    """Of rows that answer the same question the newest, ordered by problems, model, mode and depth; slices after their whole, as they were written."""
+    """Of rows that answer the same question the newest, ordered by problems, model, mode, depth and data; slices after their whole, as they were written."""
 
     def place(row: Row) -> tuple:
         return (
@@ -87,10 +94,11 @@ def latest(rows: Sequence[Row]) -> list[Row]:
             row.mode,
             row.restarts or 0,
             row.depth or 0,
+            row.data_hash,
             row.difficulty is not None,
         )
 
     newest: dict[tuple, Row] = {}
     for row in sorted(rows, key=lambda row: row.created):
-        newest[*place(row), row.difficulty, row.data_hash, row.n] = row
+        newest[*place(row), row.difficulty, row.n] = row
     return sorted(newest.values(), key=place)

@@ -58,7 +58,7 @@ def layout(task: Task) -> Board:
     board = task.board("cells", "grid")
     where_TK = board.coordinates_TK
     if where_TK.shape[1] < 2 or len(np.unique(where_TK[:, :2], axis=0)) < board.positions:
-        raise UserError(f"a picture of task {task.name}", "tasks whose positions lie in rows and columns", "without --gif and --html it is shown as text")
+        raise UserError(f"a picture of task {task.name}", "tasks whose positions lie in rows and columns", "without a file for the film it is shown as text")
     return board
 
 
@@ -94,7 +94,7 @@ def _clashes(board: Board, belief_FTS: np.ndarray) -> np.ndarray:
 def check(path: Path | None, suffix: str) -> None:
     """Raises UserError for a file to write that is of another kind, is a folder, or lies in none: said before anything is thought about."""
     if path and (path.suffix.lower() != suffix or path.is_dir()):
-        raise UserError(f"--{suffix[1:]} {path}", f"the name of a {suffix} file")
+        raise UserError(f"the film into {path}", f"the name of a {suffix} file")
     if path and not path.parent.is_dir():
         raise UserError(f"no folder {path.parent} for {path.name}", "a folder that is there")
 

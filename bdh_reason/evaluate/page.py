@@ -1,4 +1,5 @@
-"""A film as one HTML file that needs nothing else: no network, no library. How it looks and what the keys do is in film.html beside this file.
+"""A film as data of JSON, and as one HTML file that needs nothing else: no network, no library. Its looks and its keys are in film.css and film.js, which
+the page of all results plays boards with too.
 
 Axes: F frames, T positions, S symbols.
 """
@@ -7,19 +8,22 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bdh_reason.evaluate.film import SURE, Film
 
-TEMPLATE = Path(__file__).with_name("film.html")
+HOME = Path(__file__).parent
 
 
-def page(film: Film) -> bytes:
-    """The page's bytes; probabilities are kept as one byte each, base64 [F, T, S], and what is sure stays sure in them."""
+def told(film: Film) -> dict[str, Any]:
+    """The film as film.js plays it; probabilities are kept as one byte each, base64 [F, T, S], and what is sure stays sure in them."""
     belief_FTS = np.where(film.belief_FTS >= SURE, np.ceil(film.belief_FTS * 255), np.floor(film.belief_FTS * 255)).clip(0, 255)
-    content = {
+    return {
         "title": film.title,
         "symbols": film.symbols,
         "sure": int(np.ceil(np.float32(SURE) * 255)),
@@ -33,5 +37,18 @@ def page(film: Film) -> bytes:
         "right": film.right_F.tolist(),
         "captions": [film.caption(frame) for frame in range(len(film))],
     }
-    told = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no text can end the script
-    return TEMPLATE.read_text(encoding="utf-8").replace("FILM", told, 1).encode()
+
+
+def inside(content: Any) -> str:
+    """JSON as it may stand inside a script element: no text can end the script."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def fill(template: Path, parts: Mapping[str, str]) -> str:
+    """The template with a part, or a file of the player, in place of each {{name}}."""
+    return re.sub(r"{{([\w.]+)}}", lambda found: parts[found[1]] if found[1] in parts else (HOME / found[1]).read_text("utf-8"), template.read_text("utf-8"))
+
+
+def page(film: Film) -> bytes:
+    """The film's page."""
+    return fill(HOME / "film.html", {"film": inside(told(film))}).encode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,9 @@ class Row:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
+NAMES = {field.name for field in fields(Row)}
+
+
 def append(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a file in one write, so that a reader never sees half of one. Raises UserError where it cannot be written."""
     text = "".join(row.line() + "\n" for row in rows)
@@ -101,25 +105,54 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 
 
 def read(paths: Iterable[Path]) -> list[Row]:
-    """All rows of some files. Raises UserError naming the file that cannot be read, and the line that is no row or one of another schema version."""
+    """All rows of some files. Raises the first complaint of `survey`, and UserError naming a file that cannot be read."""
+    rows, complaints = survey(paths)
+    if complaints:
+        raise complaints[0]
+    return rows
+
+
+def survey(paths: Iterable[Path]) -> tuple[list[Row], list[UserError]]:
+    """All rows of some files, and a complaint for each line that is none, is of another schema version or repeats an earlier one; such a line is left out
+    and nothing else. Raises UserError naming a file that cannot be read.
+    """
+    rows, complaints, seen = [], [], dict[str, str]()
+    for path in paths:
+        for number, line in enumerate(_lines(path), 1):
+            place = f"{path}, line {number}"
+            first = seen.setdefault(line.rstrip("\n"), place)
+            try:
+                if first != place:
+                    raise UserError(f"{place} repeats {first}", "each row once", "remove the line")
+                rows.append(_row(line, place))
+            except UserError as complaint:
+                complaints.append(complaint)
+    return rows, complaints
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return list(file)  # str.splitlines would also split at the rare line ends that JSON lets stand inside a text
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read rows from {path}: {error}", "a file that `bdh-reason eval` wrote") from error
+
+
+def _row(line: str, place: str) -> Row:
+    try:
+        content = json.loads(line)
+        schema = content["schema"]
+        missing = ADDED.get(schema, ())
+        if schema not in (*ADDED, SCHEMA) or set(content) != NAMES - set(missing):
+            raise UserError(f"{place} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
+        row = _kind().validate_json(line, strict=True)
+    except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
+        raise UserError(f"{place} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
+    return row if schema == SCHEMA else replace(row, schema=SCHEMA)
+
+
+@cache
+def _kind() -> Any:
     from pydantic import TypeAdapter
 
-    names, kind = {field.name for field in fields(Row)}, TypeAdapter(Row)
-    rows = []
-    for path in paths:
-        try:
-            with path.open(encoding="utf-8") as file:
-                lines = list(file)  # str.splitlines would also split at the rare line ends that JSON lets stand inside a text
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read rows from {path}: {error}", "a file that `bdh-reason eval` wrote") from error
-        for number, line in enumerate(lines, 1):
-            try:
-                content = json.loads(line)
-                schema = content["schema"]
-                missing = ADDED.get(schema, ())
-                if schema not in (*ADDED, SCHEMA) or set(content) != names - set(missing):
-                    raise UserError(f"{path}, line {number} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
-                rows.append(kind.validate_json(json.dumps({**content, "schema": SCHEMA}), strict=True))
-            except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
-                raise UserError(f"{path}, line {number} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
-    return rows
+    return TypeAdapter(Row)

@@ -5,8 +5,10 @@ Axes: T positions, S symbols.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from rich.text import Text
 from bdh_reason import discover
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.contender import checkpoint
+from bdh_reason.evaluate.evaluate import commit, of_model, versions
 from bdh_reason.evaluate.exam import default_model
 from bdh_reason.evaluate.film import Film, check, film, layout, write
 from bdh_reason.reason.predict import fill, watch
@@ -28,9 +31,18 @@ CLUE = "1"
 
 
 def play(
-    task: str, options: Mapping[str, Any], puzzle: str, model: str | None, depth: int, delay: float, gif: Path | None = None, html: Path | None = None
+    task: str,
+    options: Mapping[str, Any],
+    puzzle: str,
+    model: str | None,
+    depth: int,
+    delay: float,
+    gif: Path | None = None,
+    html: Path | None = None,
+    board: Path | None = None,
 ) -> None:
-    """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last. Writes the film of the steps to `gif` and `html`.
+    """Draws every step in place in a terminal; elsewhere prints steps 1, 2, 4, 8 … and the last. Writes the film of the steps to `gif`, to `html`, and
+    to `board` as JSON with what a row says of the model, for `bdh-reason report`.
 
     Raises UserError for what is not one puzzle, for a delay that is none, for files that cannot be written, and for tasks without a picture where a film
     is asked for.
@@ -39,9 +51,10 @@ def play(
         raise UserError(f"--delay {delay:g}", "0 to 60 seconds")
     check(gif, ".gif")
     check(html, ".html")
+    check(board, ".json")
     contender = checkpoint(model or default_model(task))
     chosen = discover.build_task(task, {**contender.of(discover.resolve(task)[0])[0].task.options, **options})
-    if gif or html:
+    if gif or html or board:
         layout(chosen)
     problems = chosen.read(puzzle, "the puzzle")
     if len(problems) != 1:
@@ -60,19 +73,24 @@ def play(
         for step, frame in frames:
             if step & (step - 1) == 0 or step == depth:
                 console.print(Text.from_ansi(frame), soft_wrap=True)
-    if gif or html:
-        _write(film(chosen, f"{contender.name} on {task}", prompt_1T[0], scored_1T[0], beliefs), gif, html)
+    if gif or html or board:
+        seen = film(chosen, f"{contender.name} on {task}", prompt_1T[0], scored_1T[0], beliefs)
+        about = {"task": chosen.name, "config": asdict(chosen.config), **of_model(contender, reasoner, depth, 1, "cpu")}
+        _write(seen, {**about, "commit": commit(), "versions": versions()}, gif, html, board)
 
 
-def _write(seen: Film, gif: Path | None, html: Path | None) -> None:
+def _write(seen: Film, about: Mapping[str, Any], gif: Path | None, html: Path | None, board: Path | None) -> None:
     if gif:
         from bdh_reason.evaluate.gif import gif as animate
 
         write(gif, animate(seen))
-    if html:
-        from bdh_reason.evaluate.page import page
+    if html or board:
+        from bdh_reason.evaluate.page import page, told
 
-        write(html, page(seen))
+        if html:
+            write(html, page(seen))
+        if board:
+            write(board, json.dumps({"about": about, **told(seen)}, ensure_ascii=False).encode())
 
 
 def _frames(task: Task, reasoner: Any, prompt_1T: np.ndarray, scored_1T: np.ndarray, depth: int, beliefs: list[np.ndarray]) -> Iterator[tuple[int, str]]:
