@@ -107,6 +107,14 @@ def test_what_is_not_there_is_said_in_a_sentence():
     assert "No matched pairs yet" not in " ".join(Parsed(page(evidence([BDH, OTHER]))[0]).texts)
 
 
+def test_texts_stand_beside_what_the_same_weights_do_on_puzzles():
+    text = replace(BDH, bits_per_byte=2.5, exact_match=None, config={"source": "a book"}, task="text", floor=1.25, cell_accuracy=None, chance=None)
+    alone = [replace(BDH, model="alone", weights="1" * 64, exact_match=0.99), replace(text, model="prose", weights="2" * 64, bits_per_byte=2.0)]
+    (section,) = re.findall(r'<section id="language">.*?</section>', page(evidence([BDH, text, *alone]))[0].decode(), re.DOTALL)
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", section, re.DOTALL)
+    assert {"<span>a book</span>", "1.2500", "0.9785 on sudoku 6×6, 16 steps", "+25.00 %", "-1.15 points"} <= set(cells)
+
+
 def test_texts_of_rows_cannot_break_the_page():
     wild = "<script>alert(1)</script>&\"'"
     rows = [replace(BDH, model=wild, depth=depth, device=wild, commit=wild, data_hash=wild, split=wild) for depth in (8, 16)]

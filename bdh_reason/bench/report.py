@@ -42,48 +42,40 @@ def _seconds(command: str, folder: Path) -> float:
 def many(size: int) -> Iterator[Row]:
     """Rows of made-up exams: two architectures of many sizes on boards and on horizons, in several seeds, at several depths and in slices of difficulty."""
     nothing: dict[str, Any] = dict.fromkeys(("match", "bits_per_byte", "problems_per_s"))
+    always: dict[str, Any] = {"task_version": "1", "split": "test", "step": 1000, "mode": "in_place", "device": "a device", "dtype": "fp32", "n": 1000}
     for number in range(size):
         slices, rest = number % len(SLICES), number // len(SLICES)
         depth, seed, arch, model = (16, 64)[rest % 2], rest // 2 % 3, ("bdh", "transformer")[rest // 6 % 2], rest // 12
         share = 0.2 + 0.79 * (number * 7919 % 997) / 997
-        kind: dict[str, Any] = {"task": "sudoku", "config": {"box": [3, 3]}, "horizon": None, "difficulty": SLICES[slices], "data_hash": f"{model:064x}"}
-        if model % 2:
-            kind = {
-                "task": "groups",
-                "config": {"group": f"G{model}", "length": 4 << slices},
-                "horizon": 4 << slices,
-                "difficulty": None,
-                "data_hash": "f" * 64,
-            }
         yield Row(
-            **kind,
             **nothing,
+            **always,
+            **_asked(model, slices),
             created=f"2026-11-{1 + seed:02d}T10:00:00+00:00",
-            task_version="1",
-            split="test",
             model=f"{arch}-{model}-{seed}",
             recipe=f"{arch}-{model}",
             arch=arch,
             seed=seed,
-            step=1000,
-            weights=f"{number:064x}",
+            weights=f"{rest // 2:064x}",
             params=1000 * (1 + model),
             state_floats=4096,
             flops_per_problem=1e6 * depth * (1 + model),
             train_flops=1e12 * (1 + model),
-            mode="in_place",
             depth=depth,
-            n=1000,
             unseen=True,
             exact_match=share,
             ci_low=share * 0.97,
             ci_high=min(1.0, share * 1.02),
             cell_accuracy=share,
             chance=1e-9,
-            device="a device",
-            dtype="fp32",
             versions={"bdh-reason": "0"},
             commit=f"{model:012x}",
-            trained=[4, 8] if model % 2 else None,
-            excluded=0,
         )
+
+
+def _asked(model: int, place: int) -> dict[str, Any]:
+    """What a row says of its problems: of every other model they have a horizon, of the rest a slice of difficulty."""
+    if model % 2:
+        horizon = {"config": {"group": f"G{model}", "length": 4 << place}, "horizon": 4 << place, "trained": [4, 8], "excluded": 0}
+        return {"task": "groups", "difficulty": None, "data_hash": "f" * 64, **horizon}
+    return {"task": "sudoku", "config": {"box": [3, 3]}, "horizon": None, "difficulty": SLICES[place], "data_hash": f"{model:064x}"}

@@ -124,9 +124,9 @@ def boards(evidence: Evidence) -> Section:
 
 def _board(film: Mapping[str, Any]) -> str:
     about, right = film["about"], film["right"]
-    clues = sum(not scored for scored in film["scored"])
+    blanks = sum(film["scored"])
     end = f"solved at step {right.index(True)}" if right[-1] else f"not solved in {len(right) - 1} steps"
-    return f"{board_name(about['task'], about['config'])}, {clues} clues: {end}"
+    return f"{board_name(about['task'], about['config'])}, {blanks} blanks: {end}"
 
 
 def _films(films: Sequence[Mapping[str, Any]]) -> str:
