@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from bdh_reason import bench, discover
 from bdh_reason.bdh import Config, Model, to_released_state_dict
 from bdh_reason.bdh.released import TEXT
-from bdh_reason.bench import boards, decode, families, layer, long, measure, report
+from bdh_reason.bench import boards, decode, families, layer, long, measure, report, tracking
 from bdh_reason.bench.plain import plain, residuals, stream
 from bdh_reason.cli import cli
 from bdh_reason.errors import UserError
@@ -60,7 +60,8 @@ def test_the_share_of_active_neurons_is_the_one_asked_for(share):
 
 
 @pytest.mark.parametrize(
-    ("module", "sizes", "rows"), [(layer, LAYER, 16), (boards, BOARDS, 3), (decode, DECODE, 3), (long, LONG, 3), (families, FAMILIES, 6), (report, 120, 3)]
+    ("module", "sizes", "rows"),
+    [(layer, LAYER, 16), (boards, BOARDS, 3), (decode, DECODE, 3), (long, LONG, 3), (families, FAMILIES, 6), (report, 120, 3), (tracking, TRACKING, 2)],
 )
 def test_every_target_has_a_row_with_its_ratio(module, sizes, rows, monkeypatch):
     for name in ("ROUNDS", "BYTES"):
@@ -93,7 +94,7 @@ def test_benchmarks_are_found_by_name_and_printed_for_people_or_programs(monkeyp
     printed = CliRunner().invoke(cli, ["bench", "long", "--json"])
     assert (printed.exit_code, [json.loads(line) for line in printed.stdout.splitlines()]) == (0, [ROW])
     assert bench.sentence(ROW) == "long one: 3 GB, 1.50 × 2, on here"
-    with pytest.raises(UserError, match=r"boards, decode, families, layer, long, report, sudoku.*did you mean 'long'"):
+    with pytest.raises(UserError, match=r"boards, decode, families, layer, long, report, sudoku, tracking.*did you mean 'long'"):
         bench.bench("lonk", None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from test_table import EMPTY
 
 from bdh_reason.compare.findings import findings
-from bdh_reason.compare.language import page, pairs, twins
+from bdh_reason.compare.language import page, pairs, score, twins
 from bdh_reason.compare.report import write
 from bdh_reason.compare.stats import student
 from bdh_reason.evaluate.rows import append

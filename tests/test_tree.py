@@ -62,6 +62,7 @@ def test_no_generator_of_randomness_is_global() -> None:
         ("bdh_reason.cli", ("torch", "numpy", "numba", "lightning", "pydantic", "rich")),
         ("bdh_reason.compare.table", ("torch", "numba", "lightning")),
         ("bdh_reason.compare.report", ("torch", "numba", "lightning", "matplotlib", "scipy", "polars")),
+        ("bdh_reason.compare.refill", ("torch", "wandb", "polars")),
         ("bdh_reason.compare.probe", ("torch", "numpy", "matplotlib")),
         ("bdh_reason.evaluate.probe", ("lightning", "networkx", "matplotlib")),
         ("bdh_reason.train.run", ("wandb", "polars")),

@@ -14,7 +14,7 @@ from bdh_reason import discover
 from bdh_reason.errors import UserError, unknown
 
 BDH = ("layer", "boards", "decode", "long")
-OWN = (*BDH, "families", "report")
+OWN = (*BDH, "families", "report", "tracking")
 
 
 def bench(what: str, puzzles: Path | None) -> Iterator[dict[str, Any]]:

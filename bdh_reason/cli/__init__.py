@@ -41,5 +41,5 @@ def cli() -> None:
     """Which architectures can reason inside their latent state, without writing their thoughts down?"""
 
 
-for command in (data, train, suite, merge, evaluate, dissect, solve, probe, show_table, write_report, tasks, list_models, bench, doctor):
+for command in (data, train, suite, merge, adapt, evaluate, dissect, solve, probe, show_table, write_report, dashboard, tasks, list_models, bench, doctor):
     cli.add_command(command)

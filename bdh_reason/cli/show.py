@@ -87,7 +87,7 @@ def list_models(json_lines: bool) -> None:
 @click.option("--write", is_flag=True, help="Measure BDH, all four, and write results/bdh.md.")
 @options.as_json
 def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool) -> None:
-    """Measure speed; WHAT is layer, boards, decode, long, families, report or a task's name."""
+    """Measure speed; WHAT is layer, boards, decode, long, families, report, tracking or a task's name."""
     from bdh_reason.bench import BDH, sentence
     from bdh_reason.bench import bench as measure
     from bdh_reason.bench.page import write as write_page

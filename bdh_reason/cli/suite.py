@@ -40,10 +40,8 @@ def plan(name: str) -> None:
 @click.option("--probes", type=click.Path(path_type=Path), help="That of its probes. [default: OUT/probes.jsonl]")
 @click.option("--max-time", metavar="TIME", help="Stop after this long, e.g. 30m; the same command goes on later.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--write", is_flag=True, help="Then write the pages of results/, as `report` does.")
-def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path | None, max_time: str | None, device: str, write: bool) -> None:
+def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path | None, max_time: str | None, device: str) -> None:
     """Run what is missing of suite NAME, the first seed of every arm before the second of any."""
-    from bdh_reason.cli.show import write_report
     from bdh_reason.suite.plan import load_suite, place
     from bdh_reason.suite.run import Places
     from bdh_reason.suite.run import run as run_suite
@@ -53,5 +51,3 @@ def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path
     places = Places(folder, root, rows or folder / "rows.jsonl", probes or folder / "probes.jsonl", place(name).parent)
     for cell, whole in run_suite(chosen, places, options.device(device), options.seconds(max_time), options.progress("building data")):
         click.echo(f"{cell.place} {'done' if whole else 'stopped by the time, goes on in the next run'}")
-    if write:
-        click.get_current_context().invoke(write_report, files=())

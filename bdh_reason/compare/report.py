@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bdh_reason.compare import horizon, language, probe
+from bdh_reason.compare import adapt, horizon, language, probe
 from bdh_reason.compare.page import page
 from bdh_reason.compare.page.figures import Figure
 from bdh_reason.compare.page.sections import Evidence
@@ -49,11 +49,13 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     newest = latest(rows)
     if not newest:
         raise UserError(f"no row in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", "; ".join(left_out))
-    evidence = Evidence(newest, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out)
+    sequences, contexts, others = adapt.apart(newest)
+    evidence = Evidence(others, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out)
     html, figures = page(evidence)
-    told = language.page(newest, [row for its in probed.values() for row in its], map(str, [*files, *probed]))
+    learned = _adapt(sequences, contexts) if sequences or contexts else ""
+    told = language.page(others, [row for its in probed.values() for row in its], map(str, [*files, *probed]))
     contents = {Path("figures", f"{figure.name}.svg"): drawn for figure, drawn in figures}
-    contents |= {Path("README.md"): _readme(evidence, [figure for figure, _ in figures]).encode(), Path("report.html"): html}
+    contents |= {Path("README.md"): _readme(evidence, [figure for figure, _ in figures], learned).encode(), Path("report.html"): html}
     contents |= {Path("language.md"): told.encode()} if told else {}
     with writing(RESULTS):
         (RESULTS / "figures").mkdir(exist_ok=True)
@@ -85,8 +87,8 @@ def _boards() -> tuple[list[dict[str, Any]], list[str]]:
     return films, complaints
 
 
-def _readme(evidence: Evidence, figures: Sequence[Figure]) -> str:
-    """The same rows as tables."""
+def _readme(evidence: Evidence, figures: Sequence[Figure], learned: str) -> str:
+    """The same rows as tables, and what was learned after training."""
     rows, files = evidence.rows, evidence.files
     boards = [row for row in rows if row.horizon is None]
     whole = [row for row in boards if row.difficulty is None]
@@ -115,7 +117,25 @@ Of single rollouts, as far as their depth. The rules looked on after every step;
 {first_right(boards)}
 """
     drawn = "".join(f"\n![{figure.name}](figures/{figure.name}.svg)\n\n{figure.caption}\n" for figure in figures)
-    return text + (_horizons(rows, evidence.curves) if evidence.curves else "") + (f"\n## Figures\n{drawn}" if figures else "")
+    return text + (_horizons(rows, evidence.curves) if evidence.curves else "") + learned + (f"\n## Figures\n{drawn}" if figures else "")
+
+
+def _adapt(sequences: Sequence[Row], contexts: Sequence[Row]) -> str:
+    """The section of what was learned after training."""
+    return f"""
+## Learning after training
+
+Examples in context: weights are frozen, and so many solved problems are read before the one that is asked; in mode cipher only they tell how answers are
+spelled. exact_match with its 95 % interval, and the share of right cells.
+
+{adapt.contexts(contexts)}
+
+Sequences: exact_match on every task after each one was learned, the first line that of fresh weights; the interval is Wilson's, of several seeds a
+hierarchical bootstrap. ACC is the mean of the last line, BWT how much tasks lost or gained after they were learned (forgetting is −BWT), FWT what the ones
+before gave a task before it was learned (Lopez-Paz and Ranzato 2017).
+
+{adapt.sequences(adapt.matrices(sequences))}
+"""
 
 
 def _horizons(rows: Sequence[Row], found: Sequence[horizon.Curve]) -> str:

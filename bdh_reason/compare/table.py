@@ -95,6 +95,8 @@ def latest(rows: Sequence[Row]) -> list[Row]:
             row.restarts or 0,
             row.depth or 0,
             row.data_hash,
+            row.context or 0,
+            str(row.sequence),
             row.difficulty is not None,
         )
 
