@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_cli import bdh_reason
 from test_parts import BDH
 from test_train import _without_tracking, equal, interrupt, recipe
 from toy import installed
 
 from bdh_reason.bdh.surgery import NEURONS
-from bdh_reason.compare.adapt import matrices
+from bdh_reason.compare.adapt import matrices, sequences
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.rows import read
@@ -124,6 +125,17 @@ def test_a_stage_of_no_steps_repeats_the_scores_of_the_one_before(tmp_path):
     assert all(row.trained == ([] if row.sequence["stage"] == 0 else [3, 4] if row.sequence["stage"] == 3 else [3]) for row in rows(plan))
 
 
+def dies_after(place, patch):
+    """The process ends as soon as this function has done its work, before anything is made of it."""
+    honest = getattr(running, place)
+
+    def last(*args, **options):
+        honest(*args, **options)
+        raise MemoryError(place)
+
+    patch.setattr(running, place, last)
+
+
 def test_stopped_by_time_or_interrupted_and_continued_it_ends_as_if_undisturbed(whole, tmp_path, monkeypatch):
     plan = write(tmp_path)
     assert go(plan, seconds=0) == []
@@ -131,10 +143,15 @@ def test_stopped_by_time_or_interrupted_and_continued_it_ends_as_if_undisturbed(
     with monkeypatch.context() as patch:
         patch.setattr(running, "train", lambda *args: honest(*args[:-1], 1e-3))
         assert [(stage.number, done) for stage, done in go(plan)] == [(0, True), (1, False)]
-    for _ in range(3):
+    for _ in range(2):
         with monkeypatch.context() as patch:
             interrupt(3, patch)
             with pytest.raises(RunError, match="interrupted"):
+                go(plan)
+    for place in ("enlarge", "join", "sit", "train"):
+        with monkeypatch.context() as patch:
+            dies_after(place, patch)
+            with pytest.raises(MemoryError, match=place):
                 go(plan)
     assert all(done for _, done in go(plan))
     for stage in stages(*load_sequence(str(plan))):
@@ -142,6 +159,21 @@ def test_stopped_by_time_or_interrupted_and_continued_it_ends_as_if_undisturbed(
     scores = [{(row.sequence["strategy"], row.sequence["stage"], row.sequence["task"]): row.exact_match for row in rows(one)} for one in (plan, whole)]
     assert scores[0] == scores[1]
     assert len(rows(plan)) == len(rows(whole))
+
+
+def test_the_command_prints_the_stages_or_runs_them_and_prints_the_matrices(whole, tmp_path):
+    done = bdh_reason("adapt", "sequence", str(whole), "--plan", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2 + 2 * len(STRATEGIES)
+    assert "seed0/grow/3-four  toy  bdh  4 steps of 8 × 2, from seed0/grow/2-two" in done.stdout
+    folders = ("--out", str(whole.parent / "runs"), "--data", str(whole.parent / "data"), "--rows", str(whole.parent / "rows.jsonl"))
+    done = bdh_reason("adapt", "sequence", str(whole), *folders, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == sequences(matrices(rows(whole)))
+    assert done.stderr.count(" done") == 2 + 2 * len(STRATEGIES)
+    refused = bdh_reason("adapt", "sequence", "line", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "unknown sequence 'line'" in refused.stderr
 
 
 def test_sequences_that_come_with_the_package_are_plans():

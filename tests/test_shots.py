@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from boards import line
 from hypothesis import given
 from hypothesis import strategies as st
+from test_cli import bdh_reason
 from test_parts import BDH
 from test_train import _without_tracking, equal, interrupt, recipe, run, weights
 from toy import Config, Task, installed
@@ -163,6 +165,19 @@ def test_a_task_it_was_never_trained_on_is_asked_too_and_nothing_claims_that_it_
     assert (row.task, row.trained, row.n) == ("flipflop", [], 20)
 
 
+def test_the_command_prints_a_column_for_each_number_of_examples(tmp_path):
+    run(tmp_path / "run", lessons())
+    words = ("adapt", "context", "run", "--task", "toy", "--shots", "0,2", "--datasets", "data")
+    done = bdh_reason(*words, "--rows", "rows.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "| 0 shots | 2 shots |" in done.stdout
+    lines = bdh_reason(*words, "--json", cwd=tmp_path).stdout.splitlines()
+    assert [json.loads(line)["context"] for line in lines] == [json.loads(line)["context"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    refused = bdh_reason(*words, "--limit", "2", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "2 shots in an exam of 2 problems" in refused.stderr
+
+
 def test_the_examples_of_an_exam_do_not_hang_on_how_many_are_asked_for(tmp_path):
     run(tmp_path / "run", lessons())
     one, other = ask(tmp_path, (1,))[0], next(row for row in ask(tmp_path, (0, 1, 3)) if row.context == 1)
@@ -201,6 +216,13 @@ def test_a_model_that_does_not_remember_what_it_reads_is_refused(changes, messag
         ask(tmp_path)
     with pytest.raises(UserError, match="context with"):
         lessons(**changes)
+
+
+def test_a_validation_too_small_for_its_examples_is_refused_before_training(tmp_path):
+    few = lessons(context={"examples": 9}, data={"size": 900, "shares": [0.6, 0.2, 0.2]}, validation={"every": 4, "problems": 9, "depth": 2})
+    with pytest.raises(UserError, match="9 examples and 9 validation problems"):
+        run(tmp_path / "run", few)
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_on_streams_is_training_on_what_an_exam_shows_and_resumes_bit_equal(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bdh_reason.data.shots import exam, spelled
+from bdh_reason.errors import UserError
 from bdh_reason.reason.context import in_context
 from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
@@ -53,10 +54,18 @@ class Quiz:
 
 @dataclass(frozen=True)
 class Recital(Quiz):
-    """The same after as many solved `examples`, other ones of these problems; this share of the streams in a `cipher`."""
+    """The same after as many solved `examples`, other ones of these problems; this share of the streams in a `cipher`.
+
+    Raises UserError for fewer problems than that.
+    """
 
     examples: int
     cipher: float
+
+    def __post_init__(self) -> None:
+        if len(self.problems) <= self.examples:
+            given = f"{self.examples} examples and {len(self.problems)} validation problems"
+            raise UserError(given, "more problems than examples", "a larger validation.problems or data.size")
 
     def score(self, reasoner: Reasoner) -> float:
         """exact_match."""
