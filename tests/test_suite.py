@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from test_train import recipe
 from toy import installed
 
+from bdh_reason.cli.suite import suite as suite_cli
 from bdh_reason.compare import probe
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import read
@@ -14,6 +16,7 @@ from bdh_reason.suite import run as running
 from bdh_reason.suite.plan import FOLDER, cells, load_suite, suite_names
 from bdh_reason.suite.run import Places, run
 from bdh_reason.train import checkpoint
+from bdh_reason.train.plan import cost
 from bdh_reason.train.recipe import lay_over
 
 pytestmark = pytest.mark.usefixtures(installed.__name__)
@@ -57,6 +60,15 @@ def test_several_products_of_axes_are_one_plan_and_no_two_arms_have_one_name(pla
     plan.write_text(json.dumps({**given, "axes": [ARMS, {"other": {"narrow-still": {}}}]}))
     with pytest.raises(UserError, match="5 arms with 4 names"):
         cells(load_suite(str(plan))[1])
+
+
+def test_the_plan_tells_parameters_and_flops_of_every_cell_and_of_all(plan):
+    told = CliRunner().invoke(suite_cli, ["plan", str(plan)])
+    *lines, last = told.stdout.splitlines()
+    found = cells(load_suite(str(plan))[1])
+    sizes = [cell.recipe.reasoners()[0].model.size() for cell in found]
+    assert [(line.split()[0], line.split("  ")[3]) for line in lines] == [(str(cell.place), f"{size:,} parameters") for cell, size in zip(found, sizes)]
+    assert last == f"8 cells, {sum(cost(cell.recipe)[1] for cell in found) / 1e15:.3g} PFLOP to train"
 
 
 def test_every_cell_is_trained_and_examined_once(plan, monkeypatch):
