@@ -42,9 +42,9 @@ class Identity:
     entity: str | None = None
 
 
-def named(arch: str | None, params: int | None, task: str, seed: int | None, match: str | None) -> dict[str, Any]:
+def named(arch: str, params: int | None, task: str, seed: int | None, match: str | None) -> dict[str, Any]:
     """The flat names that every run's config has."""
-    return {"arch": arch or "none", "size": short(params or 0), "params": params or 0, "task": task, "seed": seed, "match": match or "none"}
+    return {"arch": arch, "size": short(params or 0), "params": params or 0, "task": task, "seed": seed, "match": match or "none"}
 
 
 def short(count: int) -> str:

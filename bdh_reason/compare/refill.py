@@ -50,7 +50,7 @@ def told(rows: Sequence[Row], group: str, job: Job, project: str, entity: str | 
     runs = []
     for identity, its in alike.items():
         about, row = names[identity], its[0]
-        config = {**named(row.arch, row.params, row.task, row.seed, row.match), **about}
+        config = {**named(row.arch or row.model, row.params, row.task, row.seed, row.match), **about}
         name = f"{row.model} on {about['problems']}"
         who = Identity(name, group, job, config, _id(identity), project=project, entity=entity)
         runs.append(_curve(who, its))
