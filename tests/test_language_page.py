@@ -38,7 +38,7 @@ def line(table, word):
 def test_twins_are_of_the_same_exam_kind_and_seed():
     rows = [*trio(0), *trio(1), *trio(0, arch="transformer")]
     found = pairs(rows)
-    assert {(key[0], key[1]) for key in found} == {(arch, what) for arch in ("bdh", "transformer") for what in ("sudoku", "book")}
+    assert {(key[0], key[1]) for key in found} == {(f"{arch}-both", what) for arch in ("bdh", "transformer") for what in ("sudoku", "book")}
     assert sorted(len(of) for of in found.values()) == [1, 1, 2, 2]
     for change in ({"depth": 9}, {"data_hash": "z"}, {"seed": 7}, {"arch": "lstm"}, {"mode": "windows"}, {"n": 5}, {"split": "validation"}):
         both, text, alone, prose = trio(0)

@@ -42,17 +42,17 @@ def score(row: Row) -> float:
 
 
 def pairs(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Pair]]:
-    """By kind of model and exam the pairs of all seeds: weights that sat an exam of text and one of puzzles, and others of the same kind and seed with rows
+    """By name of the model and exam the pairs of all seeds: weights that sat an exam of text and one of puzzles, and others of the same kind and seed with rows
     on one of them. Of several such twins, e.g. of two rates, the best counts. Weights without a twin are left out.
     """
     found: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     rows = [row for row in latest(rows) if row.difficulty is None and row.weights]
     exams = {weights: {row.bits_per_byte is None for row in rows if row.weights == weights} for weights in {row.weights for row in rows}}
     alone = sorted((row for row in rows if len(exams[row.weights]) == 1), key=lambda row: score(row) * (1 if row.bits_per_byte is None else -1))
-    twins = {(_exam(row), row.arch, row.seed): row for row in alone}
+    best = {(_exam(row), row.arch, row.seed): row for row in alone}
     for row in rows:
-        if len(exams[row.weights]) == 2 and (twin := twins.get((_exam(row), row.arch, row.seed))):
-            found[str(row.arch), *_exam(row)].append(Pair(row, twin))
+        if len(exams[row.weights]) == 2 and (twin := best.get((_exam(row), row.arch, row.seed))):
+            found[row.model, *_exam(row)].append(Pair(row, twin))
     return found
 
 
@@ -61,12 +61,12 @@ def _exam(row: Row) -> tuple[str, ...]:
 
 
 def twins(rows: Sequence[Row]) -> str:
-    """A Markdown table of what having both costs, one line for each kind of model and exam; empty where nobody has both and a twin."""
+    """A Markdown table of what having both costs, one line for each model and exam; empty where nobody has both and a twin."""
     lines = []
-    for (arch, problem, split, _, mode, depth, _), found in pairs(rows).items():
+    for (model, problem, split, _, mode, depth, _), found in pairs(rows).items():
         kind, gap = found[0].kind, student([pair.loss for pair in found])
         means = (sum(map(score, side)) / len(found) for side in zip(*found))
-        about = (arch, f"{problem} ({split}), {mode}, depth {depth}", str(len(found)), *(f"{mean:.4f}" for mean in means))
+        about = (model, f"{problem} ({split}), {mode}, depth {depth}", str(len(found)), *(f"{mean:.4f}" for mean in means))
         sign, unit = (1, "%") if kind == "text" else (-1, "points")
         lines.append((*about, f"{sign * gap.value:+.2f} {unit}{_interval(gap, sign)}", AIMS[kind], _reached(gap, ALLOWED[kind])))
     return markdown(HEAD, lines) if lines else ""
