@@ -18,7 +18,8 @@ from test_table import ROW
 
 from bdh_reason.compare import report
 from bdh_reason.compare.page import chart, figures, page
-from bdh_reason.compare.page.sections import SECTIONS, Evidence
+from bdh_reason.compare.page.evidence import Evidence
+from bdh_reason.compare.page.sections import SECTIONS
 from bdh_reason.compare.pairs import difference, pairs
 from bdh_reason.compare.stats import Estimate
 from bdh_reason.errors import UserError
@@ -113,6 +114,16 @@ def test_texts_stand_beside_what_the_same_weights_do_on_puzzles():
     (section,) = re.findall(r'<section id="language">.*?</section>', page(evidence([BDH, text, *alone]))[0].decode(), re.DOTALL)
     cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", section, re.DOTALL)
     assert {"<span>a book</span>", "1.2500", "0.9785 on sudoku 6×6, 16 steps", "+25.00 %", "-1.15 points"} <= set(cells)
+
+
+def test_what_is_learned_after_training_has_a_section_of_its_own_and_is_among_all_rows():
+    shots = [replace(BDH, mode="in_context", context=count, exact_match=count / 10) for count in (0, 2)]
+    html = page(evidence([BDH], learning=shots))[0].decode()
+    parts = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', html, re.DOTALL))
+    assert "2 shots" in parts["learning"]
+    assert "0.200 [" in parts["learning"]
+    assert "in context" not in parts["results"]
+    assert json.loads(re.search(r'id="table">(.*?)</script>', html)[1])["columns"]["depth"] == [16] * 3
 
 
 def test_texts_of_rows_cannot_break_the_page():

@@ -11,8 +11,8 @@ import yaml
 
 from bdh_reason.compare import adapt, horizon, language, probe
 from bdh_reason.compare.page import page
+from bdh_reason.compare.page.evidence import Evidence
 from bdh_reason.compare.page.figures import Figure
-from bdh_reason.compare.page.sections import Evidence
 from bdh_reason.compare.table import first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, survey
@@ -50,7 +50,7 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     if not newest:
         raise UserError(f"no row in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", "; ".join(left_out))
     sequences, contexts, others = adapt.apart(newest)
-    evidence = Evidence(others, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out)
+    evidence = Evidence(others, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out, [*sequences, *contexts])
     html, figures = page(evidence)
     learned = _adapt(sequences, contexts) if sequences or contexts else ""
     told = language.page(others, [row for its in probed.values() for row in its], map(str, [*files, *probed]))

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bdh_reason.compare.page import chart
+from bdh_reason.compare.page.evidence import Evidence, Section
 from bdh_reason.compare.page.figures import Figure, problems, scale
 from bdh_reason.compare.page.html import mode, provenance, table
-from bdh_reason.compare.page.sections import SECTIONS, Evidence, Section
+from bdh_reason.compare.page.sections import SECTIONS
 from bdh_reason.compare.table import model_name
 from bdh_reason.evaluate.page import fill, inside
 from bdh_reason.evaluate.rows import Row
@@ -31,7 +32,7 @@ def page(evidence: Evidence) -> tuple[bytes, list[tuple[Figure, bytes]]]:
         "left_out": _left_out(evidence.left_out),
         "files": ", ".join(f"<code>{escape(file.name)}</code>" for file in evidence.files),
         "films": inside(list(evidence.boards)),
-        "rows": inside(_table(evidence.rows)),
+        "rows": inside(_table([*evidence.rows, *evidence.learning])),
     }
     figures = [figure for section in sections for figure in section.figures]
     return fill(HERE / "page.html", parts).encode(), [(figure, chart.sheet(figure.panels, evidence.look)) for figure in figures]
@@ -65,7 +66,7 @@ def _line(row: Row) -> tuple[str, ...]:
 
 def _numbers(evidence: Evidence) -> str:
     """What there is, in a line."""
-    rows = evidence.rows
+    rows = [*evidence.rows, *evidence.learning]
     counted = {
         "rows": len(rows),
         "models": len({row.model for row in rows if row.arch}),

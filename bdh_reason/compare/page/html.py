@@ -27,8 +27,12 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -
 
 
 def of_markdown(text: str, words: int = 1) -> str:
-    """A table of Markdown as one of HTML."""
-    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+    """Tables of Markdown, with headings between them, as HTML."""
+    return "".join(f"<h3>{escape(block.lstrip('# '))}</h3>" if block.startswith("#") else _table(block, words) for block in text.split("\n\n") if block)
+
+
+def _table(block: str, words: int) -> str:
+    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
     return table(head, lines, words)
 
 

@@ -2,73 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from bdh_reason.compare.horizon import Curve, curves, overview
+from bdh_reason.compare import adapt
+from bdh_reason.compare.horizon import overview
 from bdh_reason.compare.language import twins
 from bdh_reason.compare.page import figures
-from bdh_reason.compare.page.chart import COLOURS
-from bdh_reason.compare.page.figures import Figure, asked, called, problems, scale
+from bdh_reason.compare.page.evidence import Evidence, Section
+from bdh_reason.compare.page.figures import Figure, asked, problems, scale
 from bdh_reason.compare.page.html import Html, interval, mode, of_markdown, provenance, table
 from bdh_reason.compare.table import board_name, model_name
 from bdh_reason.evaluate.rows import Row
 
 MOST = 10  # lines of one set of problems in the first table
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """rows: of those that answer the same question the newest · boards: films as evaluate/page.py tells them · claims: what others say, never mixed with
-    rows · files: that rows were read from · left_out: what is wrong with lines that are no rows.
-    """
-
-    rows: Sequence[Row]
-    boards: Sequence[Mapping[str, Any]]
-    claims: Sequence[Mapping[str, Any]]
-    files: Sequence[Path]
-    left_out: Sequence[str]
-
-    @cached_property
-    def look(self) -> dict[str, int]:
-        """Each model's place in the palette, the same in all figures: the first that none of those beside it has, those with the most rows first."""
-        beside: dict[str, set[str]] = defaultdict(set)
-        for row in asked(self.rows):
-            beside[problems(row)].add(_name(row))
-        look: dict[str, int] = {}
-        for name, _ in sorted(Counter(map(_name, asked(self.rows))).items(), key=lambda item: (-item[1], item[0])):
-            taken = {look[other] for its in beside.values() if name in its for other in its if other in look}
-            look[name] = next((place for place in range(COLOURS) if place not in taken), len(look) % COLOURS)
-        return look
-
-    def colour(self, row: Row) -> int:
-        """Of the model of a row; that of the last for guesses."""
-        return self.look.get(_name(row), COLOURS - 1)
-
-    @cached_property
-    def curves(self) -> list[Curve]:
-        """Those of rows with a horizon."""
-        return curves(self.rows)
-
-
-def _name(row: Row) -> str:
-    return called(row.task, row.model if row.horizon is None else row.recipe or row.model)
-
-
-@dataclass(frozen=True)
-class Section:
-    """name: its anchor · about: a sentence below its title · figures: drawn after its body."""
-
-    name: str
-    title: str
-    about: str
-    body: str = ""
-    figures: tuple[Figure, ...] = ()
 
 
 def headline(evidence: Evidence) -> Section:
@@ -188,6 +137,20 @@ def language(evidence: Evidence) -> Section:
     return Section("language", "Language beside Sudoku", about, (of_markdown(both, words=2) if both else "") + table(head, lines) + provenance(texts))
 
 
+def learning(evidence: Evidence) -> Section:
+    """What models learn after training: from solved examples in context, and from one task after the other."""
+    sequences, contexts, _ = adapt.apart(evidence.learning)
+    found = adapt.matrices(sequences)
+    about = (
+        "Solved examples in context, carried by the state, and tasks learned one after the other. ACC is the mean exact_match on all tasks at the end, BWT what "
+        "later tasks did to earlier ones, FWT what earlier ones did for later ones."
+    )
+    tables = [*([adapt.contexts(contexts)] if contexts else []), *([adapt.sequences(found)] if found else [])]
+    if not tables:
+        return Section("learning", "Learning after training", "No rows of learning after training yet.")
+    return Section("learning", "Learning after training", about, of_markdown("\n\n".join(tables)) + provenance([*contexts, *sequences]))
+
+
 def costs(evidence: Evidence) -> Section:
     """What a model costs to keep, to train and to ask."""
     timed = [row for row in asked(evidence.rows) if row.problems_per_s and row.difficulty is None]
@@ -275,6 +238,7 @@ SECTIONS: tuple[Callable[[Evidence], Section], ...] = (
         figures.by_pair,
     ),
     language,
+    learning,
     costs,
     claims,
     explorer,
