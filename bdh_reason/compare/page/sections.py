@@ -142,8 +142,8 @@ def learning(evidence: Evidence) -> Section:
     sequences, contexts, _ = adapt.apart(evidence.learning)
     found = adapt.matrices(sequences)
     about = (
-        "Solved examples in context, carried by the state, and tasks learned one after the other. ACC is the mean exact_match on all tasks at the end, BWT what "
-        "later tasks did to earlier ones, FWT what earlier ones did for later ones."
+        "Solved examples in context, carried by the state; tasks learned one after the other. ACC is the mean exact_match on all tasks at the end, BWT "
+        "what later tasks did to earlier ones, FWT what earlier ones did for later ones."
     )
     tables = [*([adapt.contexts(contexts)] if contexts else []), *([adapt.sequences(found)] if found else [])]
     if not tables:
