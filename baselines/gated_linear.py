@@ -13,6 +13,7 @@ Axes: B batch, t tokens, D width, H heads, K width of queries and keys, P width 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +130,10 @@ class Model(transformer.Model):
 
     name = "gated_linear"
     block = Block
+
+    @staticmethod
+    def widths(config: Any) -> dict[str, int]:
+        return {"d": 1, "keys": 1, "hidden": config.heads}
 
     def blank(self, batch: int) -> State:
         """A memory S = 0 [B, H, K, P] for each block."""

@@ -59,6 +59,10 @@ class Model(model.Model):
         self.out_HD = nn.Parameter(torch.randn(config.hidden, config.d) * config.hidden**-0.5)
         self.norm = nn.RMSNorm(config.d)
 
+    @staticmethod
+    def widths(config: Config) -> dict[str, int]:
+        return {"d": 1, "hidden": 1}
+
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         if v0_BtD is not None:
             v_BtD = v_BtD + v0_BtD

@@ -73,3 +73,18 @@ def read_yaml(text: str, where: str) -> Any:
         return yaml.load(text, Loader)
     except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
         raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def line_of(text: str, keys: Iterable[str]) -> int:
+    """The line of a YAML text, from 1, on which the entry that these keys lead to begins, or the last of them that is there."""
+    import yaml
+
+    node, line = yaml.compose(text, yaml.SafeLoader), 1
+    for key in keys:
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        named = [(child[0].value, *child) if isinstance(child, tuple) else (str(place), child, child) for place, child in enumerate(children)]
+        found = next(((mark, inside) for name, mark, inside in named if name == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return int(line)

@@ -21,6 +21,14 @@ class UserError(Exception):
         return "; ".join(part for part in parts if part)
 
 
+class UnwritableError(UserError):
+    """Something that the disk refuses, whatever is written."""
+
+
+class BusyError(UserError):
+    """Something that another process is at."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> UserError:
     """The error for a name that does not exist: it lists the names that do and points at the nearest one."""
     names = sorted(known)
@@ -32,3 +40,7 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> User
 
 class RunError(Exception):
     """A run that cannot go on through no mistake of the user: shown without a traceback, exit code 1."""
+
+
+class InterruptedRunError(RunError):
+    """A run that was told to stop; what it had done is whole, and the same command continues."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bdh_reason.errors import UserError
+from bdh_reason.errors import BusyError, UnwritableError
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -33,7 +33,7 @@ def sync(file: Any) -> None:
 def alone(folder: Path, wait: bool) -> Iterator[None]:
     """Keeps every other process that asks for the same out of a folder, which is made if need be; the hold ends with the process, however that ends.
 
-    Where another one is in it: waits for it, or raises UserError. A file system without such holds grants them all.
+    Where another one is in it: waits for it, or raises BusyError. A file system without such holds grants them all.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def _take(hold: int, folder: Path, wait: bool) -> None:
         fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         if not wait:
-            raise UserError(f"another process is at work in {folder}", "one at a time", "wait for it or stop it, or choose another folder") from error
+            raise BusyError(f"another process is at work in {folder}", "one at a time", "wait for it or stop it, or choose another folder") from error
         print(f"waiting for another process that is at work in {folder}", file=sys.stderr, flush=True)
         fcntl.flock(hold, fcntl.LOCK_EX)
     except OSError:
@@ -59,10 +59,10 @@ def _take(hold: int, folder: Path, wait: bool) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """A full disk, a folder one may not write to and their like are the user's to mend: OSError becomes UserError."""
+    """A full disk, a folder one may not write to and their like are the user's to mend: OSError becomes UnwritableError."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = f"{'free some space' if full else 'choose another place'}, then run the same command again: what is finished is kept"
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}", "a folder that may be written to, with enough space", remedy) from error
+        raise UnwritableError(f"cannot write to {folder}: {error.strerror or error}", "a folder that may be written to, with enough space", remedy) from error

@@ -75,6 +75,11 @@ class Model(nn.Module, ABC):
             self._refuse_relations(board)
         self.check(board)
 
+    @staticmethod
+    def widths(config: Any) -> dict[str, int]:
+        """The options that make a model wider, in proportion, each with the number that it grows by; the last one is what a size is fitted with."""
+        return {"d": 1}
+
     def check(self, board: Board) -> None:
         """Raises UserError where the board is of a view not read here or not trained in, or of another size than learned coordinates, or is a grid without
         relations to bind the heads to. A model made for a grid reads sequences too, with free heads: those have no relations.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdh_reason.config import configure, words
+from bdh_reason.config import configure, line_of, words
 from bdh_reason.errors import UserError
 
 
@@ -79,3 +79,9 @@ def test_a_key_cannot_be_both_a_value_and_a_section():
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,4}", fullmatch=True), st.integers(), max_size=4))
 def test_words_undo_writing_them_out(options):
     assert words(f"x.{key}={value}" for key, value in options.items()).get("x", {}) == options
+
+
+def test_the_line_of_an_entry_is_found_by_its_keys():
+    text = "# first\na:\n  b: 1\n  c:\n    - x: 1\n    - y: 2\nd: 3\n"
+    lines = {(): 1, ("a",): 2, ("a", "c"): 4, ("a", "c", "1"): 6, ("a", "c", "1", "y"): 6, ("d",): 7, ("a", "c", "z"): 4, ("q",): 1}
+    assert {keys: line_of(text, keys) for keys in lines} == lines

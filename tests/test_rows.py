@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdh_reason.errors import UserError
-from bdh_reason.evaluate.rows import ADDED, SCHEMA, Row, append, read, survey
+from bdh_reason.evaluate.rows import ADDED, SCHEMA, Row, append, locate, read, survey
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -62,7 +62,7 @@ def test_rows_are_added_in_one_write(tmp_path, monkeypatch):
             writes.append(bytes(content))
             return super().write(content)
 
-    monkeypatch.setattr(Path, "open", lambda path, mode, encoding: io.TextIOWrapper(io.BufferedWriter(Raw(path, mode)), encoding))
+    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedRandom(Raw(path, mode)))
     many = [replace(ROW, n=n) for n in range(100)]
     append(tmp_path / "rows.jsonl", many)
     assert b"".join(writes).decode() == "".join(row.line() + "\n" for row in many)
@@ -109,6 +109,15 @@ def test_all_that_is_wrong_is_named_and_nothing_else_is_lost(tmp_path):
     places = [f"{one}, line 2 is no row", f"{one}, line 4 has schema version 99", f"{other}, line 2 repeats {one}, line 1"]
     assert [line.startswith(place) for line, place in zip(told, places, strict=True)] == [True] * 3
     assert all(complaint.remedy for complaint in complaints)
+
+
+def test_rows_after_half_a_line_begin_on_a_line_of_their_own(tmp_path):
+    path = tmp_path / "torn.jsonl"
+    path.write_text(f"{ROW.line()}\n{ROW.line()[:50]}", encoding="utf-8")
+    append(path, [replace(ROW, n=2)])
+    found, complaints = locate([path])
+    assert found == [(ROW, f"{path}, line 1"), (replace(ROW, n=2), f"{path}, line 3")]
+    assert [str(complaint).startswith(f"{path}, line 2 is no row") for complaint in complaints] == [True]
 
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path):

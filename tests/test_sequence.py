@@ -38,7 +38,7 @@ def write(folder: Path, **changes: object) -> Path:
 
 
 def go(plan, seconds=None):
-    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl", plan.parent)
+    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl")
     return list(run(*load_sequence(str(plan)), places, "cpu", seconds, lambda *_: None))
 
 

@@ -10,10 +10,10 @@ from toy import installed
 
 from bdh_reason.cli.suite import suite as suite_cli
 from bdh_reason.compare import probe
-from bdh_reason.errors import UserError
+from bdh_reason.errors import RunError, UserError
 from bdh_reason.evaluate.rows import read
 from bdh_reason.suite import run as running
-from bdh_reason.suite.plan import FOLDER, cells, load_suite, suite_names
+from bdh_reason.suite.plan import FOLDER, load_plan, suite_names
 from bdh_reason.suite.run import Places, run
 from bdh_reason.train import checkpoint
 from bdh_reason.train.plan import cost
@@ -37,14 +37,14 @@ def plan(tmp_path) -> Path:
 
 
 def go(plan, seconds=None):
-    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl", plan.parent)
-    return list(run(load_suite(str(plan))[1], places, "cpu", seconds, lambda *_: None))
+    places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl")
+    return list(run(load_plan(str(plan)), places, "cpu", seconds, lambda *_: None))
 
 
 def test_the_cells_are_every_choice_of_every_axis_with_every_seed(plan):
-    name, suite = load_suite(str(plan))
-    found = cells(suite)
-    assert name == "sizes"
+    its = load_plan(str(plan))
+    found = its.cells
+    assert its.name == "sizes"
     assert [str(cell.place) for cell in found[:4]] == ["seed0/narrow-still", "seed0/narrow-noisy", "seed0/wide-still", "seed0/wide-noisy"]
     assert [cell.recipe.seed for cell in found] == [0] * 4 + [1] * 4
     assert [(cell.recipe.model.options["n"], cell.recipe.loop.noise) for cell in found[:4]] == [(16, 0.0), (16, 0.5), (32, 0.0), (32, 0.5)]
@@ -54,12 +54,12 @@ def test_the_cells_are_every_choice_of_every_axis_with_every_seed(plan):
 def test_several_products_of_axes_are_one_plan_and_no_two_arms_have_one_name(plan):
     given = json.loads(plan.read_text())
     plan.write_text(json.dumps({**given, "axes": [ARMS, {"other": {"longer": {"steps": 4}}}]}))
-    found = cells(load_suite(str(plan))[1])
+    found = load_plan(str(plan)).cells
     assert [cell.arm for cell in found] == ["narrow-still", "narrow-noisy", "wide-still", "wide-noisy", "longer"] * 2
     assert [cell.recipe.steps for cell in found[:5]] == [3, 3, 3, 3, 4]
     plan.write_text(json.dumps({**given, "axes": [ARMS, {"other": {"narrow-still": {}}}]}))
-    with pytest.raises(UserError, match="5 arms with 4 names"):
-        cells(load_suite(str(plan))[1])
+    with pytest.raises(UserError, match=r"two arms named narrow-still, one in .*sizes.yaml, line 1"):
+        load_plan(str(plan))
 
 
 def test_the_plan_tells_parameters_and_flops_of_every_cell_and_of_all(plan):
@@ -72,13 +72,14 @@ def test_the_plan_tells_parameters_and_flops_of_every_cell_and_of_all(plan):
 
 
 def test_every_cell_is_trained_and_examined_once(plan, monkeypatch):
-    assert all(whole for _, whole in go(plan))
+    assert {status for _, status in go(plan)} == {"done"}
     rows = read([plan.parent / "rows.jsonl"])
     whole = {(row.model, row.seed, row.depth, row.split) for row in rows if row.difficulty is None}
     assert whole == {(f"{size}-{noise}", seed, depth, "validation") for size in ARMS["size"] for noise in ARMS["noise"] for seed in (0, 1) for depth in (1, 2)}
     before = (plan.parent / "rows.jsonl").read_bytes()
-    monkeypatch.setattr(running, "examine", lambda *_, **__: pytest.fail("a cell was examined again"))
-    assert all(whole for _, whole in go(plan))
+    for again in ("train", "examine"):
+        monkeypatch.setattr(running, again, lambda *_, **__: pytest.fail("a cell was done again"))
+    assert {status for _, status in go(plan)} == {"done"}
     assert (plan.parent / "rows.jsonl").read_bytes() == before
 
 
@@ -87,36 +88,42 @@ def test_a_suite_stops_when_its_time_is_over_and_goes_on(plan, monkeypatch):
     honest = running.train
     with monkeypatch.context() as patch:
         patch.setattr(running, "train", lambda *args: honest(*args[:-2], 1e-3, args[-1]))
-        assert [whole for _, whole in go(plan)] == [False] * 8
+        assert [status for _, status in go(plan)] == ["stopped"] * 8
     assert not (plan.parent / "rows.jsonl").exists(), "what is not whole is not examined"
-    assert [whole for _, whole in go(plan)] == [True] * 8
+    assert [status for _, status in go(plan)] == ["done"] * 8
 
 
 def test_suites_that_come_with_the_package_are_plans_of_recipes():
     assert suite_names() == sorted(path.stem for path in FOLDER.glob("*.yaml"))
     for name in suite_names():
-        assert cells(load_suite(name)[1])
+        assert load_plan(name).cells
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": []}, "seeds"),
-        ({"axes": {}}, "axes"),
-        ({"axes": []}, "axes"),
-        ({"arms": 3}, "arms"),
-        ({"exams": [{"depth": [0]}]}, "exams.0.depth"),
+        ({"seeds": []}, r"seeds of .*sizes.yaml, line 6"),
+        ({"seeds": [0, 1, 0]}, r"seed 0 twice in .*sizes.yaml, line 6"),
+        ({"axes": {}}, r"axes of .*line 5"),
+        ({"axes": []}, r"axes of .*line 5"),
+        ({"seedz": [3]}, r"unknown key 'seedz' in .*sizes.yaml, line 8.*did you mean 'seeds'"),
+        ({"exams": [{"depth": [0]}]}, "exams.0.depth.* line 7"),
         ({"exams": [{"depth": [1], "split": "train"}]}, "split"),
-        ({"axes": {"a": {"b": {"stepz": 3}}}}, "stepz"),
+        ({"exams": [{"deep": [1]}]}, "exams.0.deep of .*sizes.yaml, line 7"),
+        ({"axes": {"a": {"b": {"stepz": 3}}}}, r"arm b of .*sizes.yaml, line 5: unknown key 'stepz'.*did you mean 'steps'"),
+        ({"axes": {"a": {"b": {}, "c": {"depth": 2}}}}, "b and c of .*line 5 are the same run"),
         ({"recipe": "nobody"}, "nobody"),
+        ({"match": {"axis": "sizee"}}, r"unknown axis 'sizee' in .*line 8.*did you mean 'size'"),
+        ({"match": {"axis": "size", "by": "luck"}}, "match.by of .*line 8"),
     ],
 )
 def test_what_is_no_suite_is_refused(change, message, plan):
-    plan.write_text(json.dumps({**json.loads(plan.read_text()), **change}))
+    given = {**json.loads(plan.read_text()), **change}
+    plan.write_text("# a comment\n\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in given.items()))
     with pytest.raises(UserError, match=message):
-        cells(load_suite(str(plan))[1])
+        load_plan(str(plan))
     with pytest.raises(UserError, match="ablation"):
-        load_suite("ablatoin")
+        load_plan("ablatoin")
 
 
 @pytest.fixture
@@ -139,11 +146,25 @@ def other():
 
 
 def test_arms_are_joined_as_soon_as_they_are_there_and_an_arm_starts_with_what_they_became(texts):
-    assert [(cell.arm, whole) for cell, whole in go(texts)] == [("one", True), ("two", True), ("joined", True), ("after", True)]
+    assert [(cell.arm, status) for cell, status in go(texts)] == [(arm, "done") for arm in ("one", "two", "joined", "after")]
     cards = {arm: checkpoint.read(texts.parent / "runs" / "seed0" / arm / "model.json") for arm in ("joined", "after")}
     assert [parent["name"] for parent in cards["joined"].card.parents] == ["one", "two"]
     assert [parent["sha256"] for parent in cards["after"].card.parents] == [cards["joined"].sha256]
     assert [row.model for row in read([texts.parent / "rows.jsonl"])] == ["one", "two", "joined", "after"]
+
+
+def test_an_arm_waits_for_what_it_is_made_of(texts, monkeypatch):
+    honest = running.train
+
+    def broken(chosen, *args):
+        if chosen.name == "two":
+            raise RunError("no luck")
+        return honest(chosen, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train", broken)
+        assert [status for _, status in go(texts)] == ["done", "failed", "waits", "waits"]
+    assert [status for _, status in go(texts)] == ["done"] * 4
 
 
 def test_a_probe_looks_once_at_the_arms_that_it_names(texts):
@@ -167,14 +188,14 @@ def test_a_probe_looks_once_at_the_arms_that_it_names(texts):
 def test_merges_and_probes_are_of_arms_that_there_are(change, message, texts):
     texts.write_text(json.dumps({**json.loads(texts.read_text()), **change}))
     with pytest.raises(UserError, match=message):
-        cells(load_suite(str(texts))[1])
+        load_plan(str(texts))
 
 
 def test_every_task_of_an_arm_is_examined(plan):
     mixed = [{"share": 0.5}, {"share": 0.5, "task": other(), "view": "cells", "reading": "sequence", "loop": {"feedback": False}}]
     settings = {"steps": 2, "validation": {"every": 2, "problems": 2}, "parts": mixed, "model": {"options": {"coordinates": False}}}
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "axes": {"arm": {"both": settings}}, "seeds": [0], "settings": {}}))
-    assert all(whole for _, whole in go(plan))
+    assert {status for _, status in go(plan)} == {"done"}
     rows = [row for row in read([plan.parent / "rows.jsonl"]) if row.difficulty is None and row.depth == 1]
     assert [row.task for row in rows] == ["toy", "text"]
     assert len({row.weights for row in rows}) == 1

@@ -63,6 +63,7 @@ def test_no_generator_of_randomness_is_global() -> None:
         ("bdh_reason.compare.table", ("torch", "numba", "lightning")),
         ("bdh_reason.compare.report", ("torch", "numba", "lightning", "matplotlib", "scipy", "polars")),
         ("bdh_reason.compare.refill", ("torch", "wandb", "polars")),
+        ("bdh_reason.compare.gaps", ("torch", "numba", "lightning", "matplotlib", "scipy")),
         ("bdh_reason.compare.probe", ("torch", "numpy", "matplotlib")),
         ("bdh_reason.evaluate.probe", ("lightning", "networkx", "matplotlib")),
         ("bdh_reason.train.run", ("wandb", "polars")),

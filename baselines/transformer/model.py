@@ -130,6 +130,11 @@ class Model(model.Model):
         self.blocks = nn.ModuleList(self.block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.d)
 
+    @staticmethod
+    def widths(config: Config) -> dict[str, int]:
+        """Heads of whole quarters of a register, for `bound`."""
+        return {"d": 4 * config.heads, "hidden": 1}
+
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         config = self.config
         if state is None and self.block is Block and config.relations and board.groups_RGk is not None:

@@ -138,6 +138,11 @@ class Model(model.Model):
         self.Dy_HDN = nn.Parameter(torch.randn(heads, config.d, neurons) * config.d**-0.5)
         self.E_HND = nn.Parameter(torch.randn(heads, neurons, config.d) * config.n**-0.5)
 
+    @staticmethod
+    def widths(config: Config) -> dict[str, int]:
+        """In whole registers of the compiled layer (`bdh.groups`)."""
+        return {"d": 16, "n": 16 * config.heads}
+
     def step(self, v_BtD: Tensor, v0_BtD: Tensor | None, board: Board, state: State | None) -> tuple[Tensor, State | None]:
         size = self.window(v_BtD.shape[1], board)
         if board.reading == "sequence":

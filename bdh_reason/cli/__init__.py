@@ -16,8 +16,8 @@ from bdh_reason.cli.dashboard import dashboard
 from bdh_reason.cli.data import data
 from bdh_reason.cli.merge import merge
 from bdh_reason.cli.probe import probe
-from bdh_reason.cli.show import bench, doctor, list_models, show_table, tasks, write_report
-from bdh_reason.cli.suite import suite
+from bdh_reason.cli.show import bench, compare, doctor, list_models, show_table, tasks, write_report
+from bdh_reason.cli.suite import scale, suite
 from bdh_reason.cli.think import dissect, evaluate, solve, train
 from bdh_reason.errors import RunError, UserError
 
@@ -41,5 +41,6 @@ def cli() -> None:
     """Which architectures can reason inside their latent state, without writing their thoughts down?"""
 
 
-for command in (data, train, suite, merge, adapt, evaluate, dissect, solve, probe, show_table, write_report, dashboard, tasks, list_models, bench, doctor):
+COMMANDS = (data, train, suite, scale, merge, adapt, evaluate, dissect, solve, probe, show_table, compare, write_report, dashboard, tasks, list_models)
+for command in (*COMMANDS, bench, doctor):
     cli.add_command(command)

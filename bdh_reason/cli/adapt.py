@@ -85,7 +85,7 @@ def sequence(name: str, out: Path | None, root: Path, rows: Path | None, max_tim
     from bdh_reason.suite.stages import run
 
     folder = out or options.ROOTS["runs"] / stem
-    places = Places(folder, root, rows or folder / "rows.jsonl", folder / "probes.jsonl", folder)
+    places = Places(folder, root, rows or folder / "rows.jsonl", folder / "probes.jsonl")
     for stage, whole in run(stem, chosen, places, options.device(device), options.seconds(max_time), options.progress("building data")):
         click.echo(f"{stage.place} {'done' if whole else 'stopped by the time, goes on in the next run'}", err=True)
     if places.rows.is_file():

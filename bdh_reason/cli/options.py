@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,9 @@ def progress(what: str) -> Any:
             click.echo(f"{what}: {done:,} of {total:,}", err=True)
 
     return show
+
+
+def complain(complaints: Iterable[Any]) -> None:
+    """What was left out, once everything else is done. Raises UserError where that is anything."""
+    if told := [str(complaint) for complaint in complaints]:
+        raise UserError("left out, and nothing else:\n" + "\n".join(told))

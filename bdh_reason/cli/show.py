@@ -1,4 +1,4 @@
-"""`bdh-reason table`, `report`, `tasks`, `models`, `bench`, `doctor`: what there is and how it did."""
+"""`bdh-reason table`, `compare`, `report`, `tasks`, `models`, `bench`, `doctor`: what there is and how it did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def show_table(files: tuple[Path, ...]) -> None:
 
     rows, complaints = survey(_files(files))
     click.echo(report(rows))
-    _complain([str(complaint) for complaint in complaints])
+    options.complain(complaints)
 
 
 @click.command("report")
@@ -38,7 +38,28 @@ def write_report(files: tuple[Path, ...]) -> None:
     written, complaints = write(_files(files))
     for path in written:
         click.echo(path)
-    _complain(complaints)
+    options.complain(complaints)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("others", nargs=-1, required=True)
+@click.option("--rows", "files", type=click.Path(path_type=Path), multiple=True, help="Files of rows; may be repeated. [default: those of results/rows]")
+@options.as_json
+def compare(first: str, others: tuple[str, ...], files: tuple[Path, ...], json_lines: bool) -> None:
+    """Compare model FIRST with others on the same problems, from rows alone: the gap with its interval, McNemar's test, Holm over the table.
+    Lines that are no rows are left out and named, with exit code 2.
+
+    A name is a model's, a recipe's for all its seeds, or NAME@STEP.
+    """
+    from bdh_reason.compare.gaps import compare as gaps_of
+    from bdh_reason.compare.gaps import line, table
+    from bdh_reason.evaluate.rows import locate
+
+    found, complaints = locate(_files(files))
+    gaps = gaps_of(found, first, others)
+    click.echo("\n".join(json.dumps(line(gap)) for gap in gaps) if json_lines else table(gaps))
+    options.complain(complaints)
 
 
 def _files(given: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -46,12 +67,6 @@ def _files(given: tuple[Path, ...]) -> tuple[Path, ...]:
     if not chosen:
         raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
     return chosen
-
-
-def _complain(complaints: list[str]) -> None:
-    """What was left out, once everything else is done."""
-    if complaints:
-        raise UserError("left out, and nothing else:\n" + "\n".join(complaints))
 
 
 @click.command()

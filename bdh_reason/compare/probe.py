@@ -60,14 +60,6 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
             replace(folder / name, content)
 
 
-def append(path: Path, rows: Sequence[Row]) -> None:
-    """Adds rows to a file in one write. Raises UserError where it cannot be written."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
 def read(paths: Sequence[Path]) -> list[Row]:
     """The rows of some files. Raises UserError naming the line that is none."""
     rows: list[Row] = []

@@ -13,7 +13,7 @@ from bdh_reason.compare import adapt, horizon, language, probe
 from bdh_reason.compare.page import page
 from bdh_reason.compare.page.evidence import Evidence
 from bdh_reason.compare.page.figures import Figure
-from bdh_reason.compare.table import first_right, latest, table
+from bdh_reason.compare.table import failures, first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, survey
 from bdh_reason.files import replace, writing
@@ -23,15 +23,26 @@ CLAIMS = Path(__file__).with_name("claims.yaml")
 NEEDED = ("about", "belief", "captions", "clash", "column", "prompt", "region", "right", "row", "scored", "sure", "symbols", "title")  # of a film
 
 
+PROBLEMS = """exact_match: the share of n whole problems whose reply the rules accept, and its Wilson 95 % interval, by island where n is on islands. chance: of
+uniform guessing; the oracle gets 1. cells: the share of blank cells."""
+TEXTS = """bits_per_byte: over all bytes of so many documents, and its 95 % interval over documents, Student's t. floor: of the source that wrote the text."""
+
+
 def report(rows: Sequence[Row]) -> str:
-    """All rows in a table, and tables over horizons where a model was asked several, over examples in context and over the stages of sequences."""
-    sequences, contexts, others = adapt.apart(rows)
+    """All rows in a table, and tables over horizons where a model was asked several, over examples in context and over the stages of sequences; how the
+    numbers came about, and what failed.
+    """
+    scored = [row for row in rows if not row.error]
+    sequences, contexts, others = adapt.apart(scored)
+    notes = [note for note, text in ((PROBLEMS, False), (TEXTS, True)) if any((row.bits_per_byte is not None) == text for row in others)]
     found = [curve for curve in horizon.curves(others) if len(curve.horizons) > 1]
     parts = [
         table(others) if others or not rows else "",
-        f"{horizon.overview(found)}\n\n{horizon.tables(found)}" if found else "",
+        *notes,
+        f"{horizon.overview(found)}\n\n{horizon.tables(found)}\n\n{_about_horizons(others)}" if found else "",
         adapt.contexts(contexts) if contexts else "",
         adapt.sequences(adapt.matrices(sequences)) if sequences else "",
+        failures(rows),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -46,7 +57,7 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     rows, complaints = survey(files)
     (boards, unplayable), (probed, unread) = _boards(), _probes()
     left_out = [*map(str, complaints), *unplayable, *unread]
-    newest = latest(rows)
+    newest = [row for row in latest(rows) if not row.error]
     if not newest:
         raise UserError(f"no row in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", "; ".join(left_out))
     sequences, contexts, others = adapt.apart(newest)
@@ -140,18 +151,23 @@ before gave a task before it was learned (Lopez-Paz and Ranzato 2017).
 
 def _horizons(rows: Sequence[Row], found: Sequence[horizon.Curve]) -> str:
     """The section of the curves."""
-    asked = [row for row in rows if row.horizon is not None and row.difficulty is None]
-    fewest, most = min(row.n for row in asked), max(row.n for row in asked)
-    excluded = sum(row.excluded or 0 for row in asked)
     return f"""
 ## Horizons
 
-exact_match on problems of each horizon, every family once, {fewest:,} to {most:,} problems. With one seed the interval is Wilson's, 95 %; with several the
-value is their mean and the interval a hierarchical bootstrap, seeds first, problems within. H90 is the longest horizon up to which every one asked is at
-least 0.9, 0 where there is none; area is that under the curve over log₂ of the horizon, 1 for always right. Problems of families that somebody in the same
-exam was trained on were left out ({excluded:,} in all rows together). The first table has H90 and the area of each model.
+{_about_horizons(rows)} The first table has H90 and the area of each model.
 
 {horizon.overview(found)}
 
 {horizon.tables(found)}
 """
+
+
+def _about_horizons(rows: Sequence[Row]) -> str:
+    """How the numbers of curves came about."""
+    asked = [row for row in rows if row.horizon is not None and row.difficulty is None]
+    fewest, most = min(row.n for row in asked), max(row.n for row in asked)
+    excluded = sum(row.excluded or 0 for row in asked)
+    return f"""exact_match on problems of each horizon, every family once, {fewest:,} to {most:,} problems. With one seed the
+interval is Wilson's, 95 %; with several the value is their mean and the interval a hierarchical bootstrap, seeds first, problems within. H90 is the longest
+horizon up to which every one asked is at least 0.9, 0 where there is none; area is that under the curve over log₂ of the horizon, 1 for always right.
+Problems of families that somebody in the same exam was trained on were left out ({excluded:,} in all rows together)."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from bdh_reason import __version__, discover, rng
 from bdh_reason.errors import UserError, unknown
+from bdh_reason.evaluate import outcomes
 from bdh_reason.evaluate.contender import Contender
 from bdh_reason.evaluate.metrics import cell_accuracy, clustered, difficulty_slices, wilson
 from bdh_reason.evaluate.restarts import restarts as pick
@@ -194,6 +195,9 @@ def _row(exam: Exam, sitting: Sitting, unseen: bool | None, right_N: np.ndarray,
         data_hash=exam.data_hash,
         first_right=witness.upto(sitting.about["depth"], rows_N) if witness else None,
         excluded=exam.excluded,
+        items=outcomes.name(problems.prompt),
+        outcomes=outcomes.pack(right_n),
+        island_sizes=None if island_n is None else outcomes.runs(island_n),
     )
 
 

@@ -18,6 +18,7 @@ from bdh_reason import discover
 from bdh_reason.data.build import Progress
 from bdh_reason.data.splits import check_split
 from bdh_reason.errors import UserError
+from bdh_reason.evaluate import outcomes
 from bdh_reason.evaluate.contender import Contender, checkpoint
 from bdh_reason.evaluate.evaluate import commit, of_guess, of_model, versions
 from bdh_reason.evaluate.metrics import by_document
@@ -170,4 +171,6 @@ def _row(passage: Passage, about: dict[str, Any], bits_n: np.ndarray, seconds: f
         scored_bytes=total,
         context=reach,
         floor=None if floor_n is None else float(floor_n.sum() / total),
+        items=outcomes.name(passage.documents),
+        outcomes=outcomes.pack_costs(bits_n, bytes_n),
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bdh_reason.errors import UserError
 from bdh_reason.files import sync, writing
 
-SCHEMA = 6
+SCHEMA = 7
 SINCE = {2: ("restarts", "first_right"), 3: ("islands",), 4: ("trained", "excluded"), 5: ("scored_bytes", "context", "floor"), 6: ("sequence",)}
+SINCE |= {7: ("items", "outcomes", "island_sizes", "error")}
 ADDED = {old: tuple(name for schema, names in SINCE.items() if schema > old for name in names) for old in range(1, SCHEMA)}  # what older rows lack: None there
 
 
@@ -32,7 +34,9 @@ class Row:
     all who sat it, because one of them was trained on their family, null where such an exam is refused · context: in mode in_context how many solved
     examples the model read before the problem, and in mode cipher too, where they alone told how answers are spelled · sequence: of a model trained on one
     task after the other the `plan`, its `tasks` in order, which `task` is asked here, after which `stage` (0: fresh weights, 1: the first task), and by what
-    `strategy` the model went on after the first, null before that.
+    `strategy` the model went on after the first, null before that · items: a hash of the
+    problems in their order · outcomes: which of them were right, a bit each, of texts what each cost (`evaluate.outcomes`) · island_sizes: how many
+    neighbours in that order grew on each of the `islands` · error: why there is no score; all other fields then say only what was tried.
 
     Of a text the problems are documents: bits_per_byte is what all `scored_bytes` cost together, ci_low and ci_high are its 95 % interval over documents
     (null for one alone), floor is what they cost under the source that wrote them, where that is known, and scores of replies are null. mode "stream": a
@@ -83,11 +87,17 @@ class Row:
     context: int | None = None
     floor: float | None = None
     sequence: dict[str, Any] | None = None
+    items: str | None = None
+    outcomes: str | None = None
+    island_sizes: list[int] | None = None
+    error: str | None = None
     schema: int = SCHEMA
 
     @property
     def score(self) -> str:
         """The score that counts, by name."""
+        if self.error:
+            return self.error
         return f"exact_match {self.exact_match:.4f}" if self.bits_per_byte is None else f"bits_per_byte {self.bits_per_byte:.4f}"
 
     def line(self) -> str:
@@ -98,13 +108,28 @@ class Row:
 NAMES = {field.name for field in fields(Row)}
 
 
+class Found(NamedTuple):
+    """A row and where it stands, e.g. `rows.jsonl, line 7`."""
+
+    row: Row
+    where: str
+
+
 def append(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a file in one write, so that a reader never sees half of one. Raises UserError where it cannot be written."""
-    text = "".join(row.line() + "\n" for row in rows)
+    add(path, [row.line() for row in rows])
+
+
+def add(path: Path, lines: Iterable[str]) -> None:
+    """`append` of rows that are lines already; where a killed writer left half a line, they begin after it."""
+    text = "".join(line + "\n" for line in lines)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        with path.open("ab+") as file:
+            if size := file.seek(0, os.SEEK_END):
+                file.seek(size - 1)
+                text = text if file.read(1) == b"\n" else "\n" + text
+            file.write(text.encode())
             sync(file)
 
 
@@ -117,10 +142,16 @@ def read(paths: Iterable[Path]) -> list[Row]:
 
 
 def survey(paths: Iterable[Path]) -> tuple[list[Row], list[UserError]]:
-    """All rows of some files, and a complaint for each line that is none, is of another schema version or repeats an earlier one; such a line is left out
-    and nothing else. Raises UserError naming a file that cannot be read.
+    """The rows of some files, and the complaints of `locate`."""
+    found, complaints = locate(paths)
+    return [its.row for its in found], complaints
+
+
+def locate(paths: Iterable[Path]) -> tuple[list[Found], list[UserError]]:
+    """All rows of some files and where each stands, and a complaint for each line that is none, is of another schema version or repeats an earlier one; such a
+    line is left out and nothing else. Raises UserError naming a file that cannot be read.
     """
-    rows, complaints, seen = [], [], dict[str, str]()
+    found, complaints, seen = [], [], dict[str, str]()
     for path in paths:
         for number, line in enumerate(_lines(path), 1):
             place = f"{path}, line {number}"
@@ -128,10 +159,10 @@ def survey(paths: Iterable[Path]) -> tuple[list[Row], list[UserError]]:
             try:
                 if first != place:
                     raise UserError(f"{place} repeats {first}", "each row once", "remove the line")
-                rows.append(_row(line, place))
+                found.append(Found(_row(line, place), place))
             except UserError as complaint:
                 complaints.append(complaint)
-    return rows, complaints
+    return found, complaints
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,24 +1,27 @@
 """A suite: one recipe in several arms and seeds, each cell of which is trained and examined alike, so that the arms can be compared.
 
 The arms are the product of the axes: each axis names some changes of the recipe, an arm is one choice from each, and its name joins theirs. Where arms
-that belong together differ in more than that, a suite has several such products.
+that belong together differ in more than that, a suite has several such products. A suite with an axis `size` is a ladder: its rungs can be laid on a curve.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from bdh_reason.config import read_yaml
+from bdh_reason.config import line_of, read_yaml
 from bdh_reason.errors import UserError, unknown
+from bdh_reason.train.match import figure, match
 from bdh_reason.train.recipe import Recipe, lay_over, load
-from bdh_reason.train.sections import Positive, Section
+from bdh_reason.train.sections import Alike, Positive, Section
 
 FOLDER = Path(__file__).parent / "suites"
+SIZE = "size"  # the axis of a ladder
 P = TypeVar("P", bound=Section)
 
 
@@ -48,14 +51,22 @@ class Look(Section):
     limit: Positive = 64
 
 
+class Pairing(Section):
+    """Along an axis all choices but the first get the width at which they have as many parameters, training FLOPs or state floats as the first has."""
+
+    axis: str
+    by: Alike = "params"
+
+
 class Suite(Section):
-    """`settings` are laid over the recipe in every cell, the changes of an arm over those. `axes` is one product or a list of them. `merges`: arms that
-    are not trained but joined of two others, neuron by neuron. The `start` of an arm may be another arm.
+    """`settings` are laid over the recipe in every cell, the changes of an arm over those; then `match` sets widths. `axes` is one product or a list of
+    them. `merges`: arms that are not trained but joined of two others, neuron by neuron. The `start` of an arm may be another arm.
     """
 
     recipe: str
     settings: dict[str, Any] = Field(default_factory=dict)
     axes: Annotated[tuple[Axes, ...], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given), Field(min_length=1)]
+    match: Pairing | None = None
     seeds: tuple[int, ...] = Field(min_length=1)
     exams: tuple[Asked, ...] = Field(min_length=1)
     merges: dict[str, tuple[str, str]] = Field(default_factory=dict)
@@ -68,16 +79,32 @@ class Suite(Section):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: its arm, its seed and all that decides it; of a merge the arms that are joined, and the first one's recipe."""
+    """One run: its arm, its seed and all that decides it; of a merge the arms that are joined, and the first one's recipe.
+
+    choices: what its arm is, by axis · mismatch: how far its size is from that of the first choice along the matched axis, as a share; None where it has
+    no pair.
+    """
 
     arm: str
     recipe: Recipe
     joins: tuple[str, ...] = ()
+    choices: dict[str, str] = field(default_factory=dict)
+    mismatch: float | None = None
 
     @property
     def place(self) -> Path:
         """Where it lies in the folder of its suite; a result row names a model by the last part."""
         return Path(f"seed{self.recipe.seed}") / self.arm
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite that was read: its name, its file (what it needs besides lies beside it), and its cells in the order in which they run."""
+
+    name: str
+    path: Path
+    suite: Suite
+    cells: tuple[Cell, ...]
 
 
 def suite_names() -> list[str]:
@@ -90,42 +117,79 @@ def place(reference: str, folder: Path = FOLDER) -> Path:
     return Path(reference) if reference.endswith((".yaml", ".yml")) else folder / f"{reference}.yaml"
 
 
-def load_suite(reference: str) -> tuple[str, Suite]:
-    """A suite by name or by path, and its name. Raises UserError for an unknown one, unreadable YAML, an unknown key and a value out of range."""
-    return read_plan(Suite, "suite", reference, FOLDER)
-
-
 def read_plan(cls: type[P], kind: str, reference: str, folder: Path) -> tuple[str, P]:
-    """A plan of some kind by path, or by name out of a folder, and its name; raises as `load_suite` does."""
+    """A plan of some kind by path, or by name out of a folder, and its name. Raises UserError for an unknown one, and, with the file and the line, for
+    unreadable YAML, an unknown key and a value out of range.
+    """
     path = place(reference, folder)
     if not path.is_file():
         raise unknown(kind, reference, [known.stem for known in folder.glob("*.yaml")])
-    given = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    text = path.read_text(encoding="utf-8")
+    given = read_yaml(text, str(path))
     try:
-        plan = cls.model_validate(given, strict=False)
+        return path.stem, cls.model_validate(given, strict=False)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise UserError(f"{'.'.join(map(str, problem['loc'])) or 'the content'} of {path}", remedy=problem["msg"]) from error
-    return path.stem, plan
+        keys = [str(key) for key in problem["loc"]]
+        if keys[:1] == ["axes"] and isinstance(given["axes"], dict):
+            keys = [keys[0], *keys[2:]]
+        where = f"{path}, line {line_of(text, keys)}"
+        if problem["type"] == "extra_forbidden" and len(keys) == 1:
+            raise unknown("key", keys[0], cls.model_fields, where) from error
+        raise UserError(f"{'.'.join(keys) or 'the content'} of {where}", remedy=problem["msg"]) from error
 
 
-def cells(suite: Suite) -> list[Cell]:
-    """All cells, the first seed of every arm before the second of any, and each after the arms that it is made of.
-
-    Raises UserError for an arm that is no recipe, for two of one name, and for a merge or a probe of arms that there are not.
+def load_plan(reference: str) -> Plan:
+    """A suite by name or by path, and its cells. Raises UserError as `read_plan` does, and, with file and line, for an arm that is no recipe, two arms of one
+    name or that are the same run, a seed that is there twice, and for a merge or a probe of arms that there are not.
     """
-    chosen = [(axes, names) for axes in suite.axes for names in product(*axes.values())]
-    arms = {"-".join(names): [axis[name] for axis, name in zip(axes.values(), names)] for axes, names in chosen}
-    if len(arms) < len(chosen):
-        raise UserError(f"{len(chosen)} arms with {len(arms)} names", "a name of its own for every choice")
-    for arm in [*(arm for pair in suite.merges.values() for arm in pair), *(arm for look in suite.probes for arm in look.arms)]:
-        if arm not in (*arms, *suite.merges):
-            raise unknown("arm", arm, (*arms, *suite.merges))
-    return [cell for seed in suite.seeds for cell in _ordered(suite, [_cell(suite, arm, changes, seed) for arm, changes in arms.items()])]
+    name, suite = read_plan(Suite, "suite", reference, FOLDER)
+    text = Lines(place(reference))
+    if twice := {seed for seed in suite.seeds if suite.seeds.count(seed) > 1}:
+        raise UserError(f"seed {min(twice)} twice in {text.where('seeds')}", "every seed once", "the same run would be done again")
+    if suite.match and (missing := [axes for axes in suite.axes if suite.match.axis not in axes]):
+        raise unknown("axis", suite.match.axis, missing[0], text.where("match", "axis"))
+    first = _ordered(suite, list(_trained(suite, text)))
+    return Plan(name, text.path, suite, tuple(_reseeded(cell, seed) for seed in suite.seeds for cell in first))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A file of which complaints name the line."""
+
+    path: Path
+
+    def where(self, *keys: str) -> str:
+        """The file and the line of an entry; the several products of `axes` are numbered, one alone may be or not."""
+        text = self.path.read_text(encoding="utf-8")
+        plain = keys if isinstance(read_yaml(text, str(self.path))["axes"], list) or keys[0] != "axes" else (keys[0], *keys[2:])
+        return f"{self.path}, line {line_of(text, plain)}"
+
+
+def _trained(suite: Suite, text: Lines) -> Iterator[Cell]:
+    """The first seed of every arm that is trained."""
+    known: dict[str, str] = {}
+    for number, axes in enumerate(suite.axes):
+        for names in product(*axes.values()):
+            choices, arm = dict(zip(axes, names)), "-".join(names)
+            here = ("axes", str(number), *list(choices.items())[-1])
+            try:
+                cell = _cell(suite, axes, choices, suite.seeds[0])
+            except UserError as error:
+                raise UserError(f"arm {arm} of {text.where(*here)}: {error.given}", error.allowed, error.remedy) from error
+            if arm in known.values():
+                raise UserError(f"two arms named {arm}, one in {text.where(*here)}", "a name of its own for every choice")
+            if (same := known.setdefault(cell.recipe.model_copy(update={"name": "x"}).model_dump_json(), arm)) != arm:
+                raise UserError(f"{same} and {arm} of {text.where(*here)} are the same run", "arms that differ", "remove one of them")
+            yield cell
 
 
 def _ordered(suite: Suite, trained: list[Cell]) -> list[Cell]:
     """The cells of a seed: each merge as soon as both its arms are there, arms that start with a merge last."""
+    arms = [*(cell.arm for cell in trained), *suite.merges]
+    for arm in [*(arm for pair in suite.merges.values() for arm in pair), *(arm for look in suite.probes for arm in look.arms)]:
+        if arm not in arms:
+            raise unknown("arm", arm, arms)
     later = [cell for cell in trained if cell.recipe.start in suite.merges]
     cells = [cell for cell in trained if cell not in later]
     for name, joins in suite.merges.items():
@@ -136,8 +200,23 @@ def _ordered(suite: Suite, trained: list[Cell]) -> list[Cell]:
     return cells + later
 
 
-def _cell(suite: Suite, arm: str, changes: list[dict[str, Any]], seed: int) -> Cell:
-    laid: dict[str, Any] = {"name": arm}
-    for change in (suite.settings, *changes, {"seed": seed}):
+def _reseeded(cell: Cell, seed: int) -> Cell:
+    return replace(cell, recipe=cell.recipe.model_copy(update={"seed": seed}))
+
+
+def _cell(suite: Suite, axes: Axes, choices: dict[str, str], seed: int) -> Cell:
+    recipe, pairing, arm = _recipe(suite, axes, choices, seed), suite.match, "-".join(choices.values())
+    if pairing is None:
+        return Cell(arm, recipe, choices=choices)
+    first = {**choices, pairing.axis: next(iter(axes[pairing.axis]))}
+    if choices == first:
+        return Cell(arm, recipe.model_copy(update={"match": pairing.by}), choices=choices)
+    solved = match(recipe, pairing.by, figure(_recipe(suite, axes, first, seed), pairing.by))
+    return Cell(arm, solved.recipe, choices=choices, mismatch=solved.mismatch)
+
+
+def _recipe(suite: Suite, axes: Axes, choices: dict[str, str], seed: int) -> Recipe:
+    laid: dict[str, Any] = {"name": "-".join(choices.values())}
+    for change in (suite.settings, *(axes[axis][name] for axis, name in choices.items()), {"seed": seed}):
         laid = lay_over(laid, change)
-    return Cell(arm, load(laid.pop("recipe", suite.recipe), laid))
+    return load(laid.pop("recipe", suite.recipe), laid)

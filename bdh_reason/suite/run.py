@@ -1,4 +1,8 @@
-"""Running a suite cell by cell: each is trained, or trained on, then examined; what is done is not done again."""
+"""Running a suite cell by cell: each is trained, or trained on, then examined; what is done is not done again.
+
+A cell's folder keeps the rows of each exam and probe in a record, written whole or not at all before they are added to the file of rows. After a kill at any
+point the same call finds what is missing: a state to train on from, an exam without a record, a record whose rows were not added.
+"""
 
 from __future__ import annotations
 
@@ -8,54 +12,118 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from bdh_reason import discover
-from bdh_reason.compare import probe as probe_rows
 from bdh_reason.data.build import Progress
-from bdh_reason.evaluate.contender import checkpoint
+from bdh_reason.errors import BusyError, InterruptedRunError, UnwritableError
+from bdh_reason.evaluate.evaluate import commit, device_name, versions
 from bdh_reason.evaluate.exam import examine
 from bdh_reason.evaluate.merge import merge
 from bdh_reason.evaluate.probe import probe
-from bdh_reason.evaluate.rows import Row, append
+from bdh_reason.evaluate.rows import Row, add, read
 from bdh_reason.evaluate.samples import boards
-from bdh_reason.files import replace
-from bdh_reason.suite.plan import Asked, Cell, Look, Suite, cells
+from bdh_reason.files import alone, replace
+from bdh_reason.suite.plan import Asked, Cell, Look, Plan
+from bdh_reason.train.plan import cost
 from bdh_reason.train.problems import splits
 from bdh_reason.train.run import train
 from bdh_reason.train.tracking import Tracking
 
+Status = Literal["done", "stopped", "failed", "busy", "waits"]
+
 
 @dataclass(frozen=True)
 class Places:
-    """Where runs and data sets lie, the files that rows and those of probes are added to, and what lies beside the suite."""
+    """Where runs and data sets lie, and the files that rows and those of probes are added to."""
 
     runs: Path
     datasets: Path
     rows: Path
     probes: Path
-    beside: Path
 
 
-def run(suite: Suite, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Cell, bool]]:
-    """Trains and examines the cells in turn until all are done or `max_seconds` are over; yields each with whether it is whole.
+@dataclass(frozen=True)
+class Work:
+    """A plan, where it is done, on what, and who is shown how building data goes."""
 
-    Training that the time cuts short goes on in the next call. Raises UserError as `train` and `examine` do.
+    plan: Plan
+    places: Places
+    device: str
+    progress: Progress
+
+    def folder(self, cell: Cell) -> Path:
+        """Of a cell's run."""
+        return self.places.runs / cell.place
+
+
+def run(plan: Plan, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Cell, Status]]:
+    """Trains and examines the cells in turn until all are done or `max_seconds` are over; yields each with how it ended.
+
+    done: its rows are there. stopped: by the time, it goes on in the next call. failed: a row says why, the next call tries again. busy: another process
+    is at it, so the same command in several processes, each with a device of its own, shares the cells. waits: for an arm that is not done.
+    Raises InterruptedRunError when it is told to stop, and UnwritableError for what the disk refuses.
     """
+    work, ended = Work(plan, places, device, progress), dict[Path, Status]()
     end = None if max_seconds is None else time.monotonic() + max_seconds
-    for cell in cells(suite):
+    for cell in plan.cells:
         left = None if end is None else end - time.monotonic()
         if left is not None and left <= 0:
             return
-        folder = places.runs / cell.place
-        whole = _made(cell, folder, places, device, left, progress)
-        for asked in suite.asked(cell.arm) if whole else ():
-            _ask(cell, asked, places, device, progress)
-        yield cell, whole
+        before = [cell.place.with_name(arm) for arm in (*cell.joins, cell.recipe.start) if arm]
+        if any(ended.get(place, "done") != "done" for place in before):
+            ended[cell.place] = "waits"
+        else:
+            ended[cell.place] = _tried(cell, work, left)
+        yield cell, ended[cell.place]
 
 
-def _made(cell: Cell, folder: Path, places: Places, device: str, left: float | None, progress: Progress) -> bool:
+def _tried(cell: Cell, work: Work, left: float | None) -> Status:
+    """One cell; what goes wrong in it is a row, and the others go on."""
+    failed = work.folder(cell).with_name(f"{cell.arm}-failed.jsonl")
+    try:
+        with alone(work.places.runs / "holds" / cell.place, wait=False):
+            status = _done(cell, work, left)
+    except (InterruptedRunError, UnwritableError):
+        raise
+    except BusyError:
+        return "busy"
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        print(f"{cell.place} failed: {said}", file=sys.stderr, flush=True)
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        if not failed.exists() or [row.error for row in read([failed])] != [said]:
+            replace(failed, (_failure(cell, work, said).line() + "\n").encode())
+        _add(failed, work.places.rows)
+        return "failed"
+    failed.unlink(missing_ok=True)
+    return status
+
+
+def _done(cell: Cell, work: Work, left: float | None) -> Status:
+    records = {asked: _record(cell, asked, work) for asked in work.plan.suite.asked(cell.arm)}
+    if not all(record.exists() for record in records.values()) and not _made(cell, work, left):
+        return "stopped"
+    for asked, record in records.items():
+        if isinstance(asked, Asked):
+            once(record, work.places.rows, partial(_examined, cell, asked, work))
+        else:
+            once(record, work.places.probes, partial(_probed, cell, asked, work))
+    return "done"
+
+
+def _record(cell: Cell, asked: Asked | Look, work: Work) -> Path:
+    """One exam or probe of one run: another recipe, or an exam that the suite was given later, has a record of its own."""
+    about = f"{cell.joins} {cell.recipe.model_dump_json()} {asked.model_dump_json(exclude_defaults=True)}"
+    return record(work.folder(cell), about)
+
+
+def _made(cell: Cell, work: Work, left: float | None) -> bool:
     """Joins or trains the model of a cell; whether it is whole."""
+    folder = work.folder(cell)
     beside = folder.parent
     if cell.joins:
         first, second = cell.joins
@@ -64,38 +132,68 @@ def _made(cell: Cell, folder: Path, places: Places, device: str, left: float | N
     recipe = cell.recipe
     if recipe.start and (beside / recipe.start).is_dir():
         recipe = recipe.model_copy(update={"start": str(beside / recipe.start)})
-    log = Tracking(places.runs.name, draw=boards)
-    return train(recipe, splits(recipe, places.datasets, progress), folder, device, True, left, log).done == recipe.steps
+    log = Tracking(work.places.runs.name, draw=boards)
+    return train(recipe, splits(recipe, work.places.datasets, work.progress), folder, work.device, True, left, log).done == recipe.steps
 
 
-def _ask(cell: Cell, asked: Asked | Look, places: Places, device: str, progress: Progress) -> None:
-    """Adds the rows of one exam or probe, once for these weights."""
-    folder = places.runs / cell.place
-    about = asked.model_dump_json(exclude_defaults=True)
-    if isinstance(asked, Look):
-        concept = None if asked.concept is None else places.beside / asked.concept
-        once(folder, about, lambda: probe_rows.append(places.probes, probe(str(folder), None, asked.task, {}, concept, None, asked.limit, 0, device, progress)))
-        return
-    once(folder, about, lambda: append(places.rows, _examine(cell, asked, folder, places, device, progress)))
-
-
-def _examine(cell: Cell, asked: Asked, folder: Path, places: Places, device: str, progress: Progress) -> list[Row]:
-    """The rows of one exam."""
-    data = None if asked.data is None else places.datasets / asked.data
-    rows: list[Row] = []
+def _examined(cell: Cell, asked: Asked, work: Work) -> list[str]:
+    """The rows of one exam as lines."""
+    root, folder, rows = work.places.datasets, work.folder(cell), list[Row]()
+    data = None if asked.data is None else root / asked.data
     own = {discover.resolve(one.task.name)[0]: one.task.name for one in cell.recipe.each}
     for task in [asked.task] if asked.task else own.values():
-        found = examine(task, {}, (str(folder),), asked.depth, device, places.datasets, progress, folder=data, split=asked.split, limit=asked.limit)
+        found = examine(task, {}, (str(folder),), asked.depth, work.device, root, work.progress, folder=data, split=asked.split, limit=asked.limit)
         best = max((row for row in found if row.difficulty is None), key=lambda row: row.exact_match or -(row.bits_per_byte or 0.0))
         print(f"{cell.place}: {best.score}", file=sys.stderr, flush=True)
         rows += found
-    return rows
+    return [row.line() for row in rows]
 
 
-def once(folder: Path, asked: str, sit: Callable[[], None]) -> None:
-    """Calls what asks the model in `folder` something and writes down what came of it, once for its weights."""
-    about = f"{checkpoint(str(folder)).sha256} {asked}"
-    mark = folder / f"examined-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
-    if not mark.exists():
-        sit()
-        replace(mark, json.dumps(asked).encode())
+def _probed(cell: Cell, asked: Look, work: Work) -> list[str]:
+    """The rows of one probe as lines."""
+    concept = None if asked.concept is None else work.plan.path.parent / asked.concept
+    seen = probe(str(work.folder(cell)), None, asked.task, {}, concept, None, asked.limit, 0, work.device, work.progress)
+    return [json.dumps(row, ensure_ascii=False) for row in seen]
+
+
+def record(folder: Path, about: str) -> Path:
+    """The file in a run's folder that keeps the lines of one exam."""
+    return folder / f"rows-{hashlib.sha256(about.encode()).hexdigest()[:12]}.jsonl"
+
+
+def once(record: Path, path: Path, sit: Callable[[], list[str]]) -> None:
+    """Has an exam sat unless its record is there, and its lines in a file unless they are."""
+    if not record.exists():
+        replace(record, "".join(line + "\n" for line in sit()).encode())
+    _add(record, path)
+
+
+def _add(record: Path, path: Path) -> None:
+    """Adds those rows of a record that the file has not."""
+    known = set(path.read_text(encoding="utf-8").split("\n")) if path.exists() else set()
+    if missing := [line for line in record.read_text(encoding="utf-8").split("\n") if line and line not in known]:
+        add(path, missing)
+
+
+def _failure(cell: Cell, work: Work, said: str) -> Row:
+    """The row of a cell that has no result; it has the fields of one that is known before a run."""
+    recipe, subject = cell.recipe, cell.recipe.subject()
+    known: dict[str, Any] = dict.fromkeys(name for name, field in Row.__dataclass_fields__.items() if str(field.type).endswith("| None"))
+    known |= {"recipe": recipe.name, "arch": recipe.model.name, "seed": recipe.seed, "params": cost(recipe).params, "match": recipe.match or None}
+    known["error"] = said
+    return Row(
+        **known,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=subject.name,
+        task_version=subject.version,
+        config=dict(recipe.task.options),
+        split=work.plan.suite.exams[0].split,
+        model=cell.arm,
+        mode="failed",
+        n=0,
+        device=device_name(work.device),
+        dtype="fp32",
+        versions=versions(),
+        commit=commit(),
+        data_hash="",
+    )

@@ -12,8 +12,8 @@ from bdh_reason.data.build import Progress
 from bdh_reason.evaluate.contender import checkpoint
 from bdh_reason.evaluate.exam import choose, sit
 from bdh_reason.evaluate.merge import enlarge, join
-from bdh_reason.evaluate.rows import Row, append
-from bdh_reason.suite.run import Places, once
+from bdh_reason.evaluate.rows import Row
+from bdh_reason.suite.run import Places, once, record
 from bdh_reason.suite.sequence import Sequence, Stage, part, recipes, stages
 from bdh_reason.train.problems import dataset, splits
 from bdh_reason.train.recipe import Recipe
@@ -60,7 +60,7 @@ def _examine(name: str, sequence: Sequence, stage: Stage, folder: Path, places: 
     tasks = list(sequence.tasks)
     about = {"plan": name, "tasks": tasks, "stage": stage.number, "strategy": stage.strategy}
 
-    def ask() -> None:
+    def ask() -> list[str]:
         rows: list[Row] = []
         for one in recipes(name, sequence, stage.recipe.seed):
             contender = checkpoint(str(folder)).before(part(one, 1.0))
@@ -68,8 +68,8 @@ def _examine(name: str, sequence: Sequence, stage: Stage, folder: Path, places: 
             exam = choose(one.task.name, {}, contender, places.datasets, progress, data, sequence.split, None, sequence.limit)
             marked = sit(exam, {contender.name: contender}, None, device, places.datasets, progress, "in_place", None)
             rows += [replace(row, sequence={**about, "task": tasks[len(rows)]}) for row in marked if row.difficulty is None]
-        append(places.rows, rows)
         scores = ", ".join(f"{task} {row.exact_match:.4f}" for task, row in zip(tasks, rows))
         print(f"{stage.place}: exact_match {scores}", file=sys.stderr, flush=True)
+        return [row.line() for row in rows]
 
-    once(folder, f"{about} {sequence.split} {sequence.limit}", ask)
+    once(record(folder, f"{checkpoint(str(folder)).sha256} {about} {sequence.split} {sequence.limit}"), places.rows, ask)

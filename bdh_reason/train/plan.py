@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -17,23 +18,46 @@ USED = 0.4  # the share of that peak a training step is assumed to reach
 DEVICES = (1, 2, 4, 8)
 
 
-def cost(recipe: Recipe) -> tuple[int, float]:
-    """Parameters, and FLOPs of the training, of a model on torch's meta device."""
+@dataclass(frozen=True)
+class Cost:
+    """params: trainable parameters · training: FLOPs of the whole run, exact up to what burning in is expected to take · state: numbers that go on after a
+    problem of the first part, `Model.state_floats` · memory: estimated bytes of weights, optimiser and the kept activations of the largest batch.
+    """
+
+    params: int
+    training: float
+    state: int
+    memory: float
+
+
+def cost(recipe: Recipe) -> Cost:
+    """What a recipe takes; the model exists on torch's meta device only."""
     with torch.device("meta"):
         reasoners = recipe.reasoners()
-    steps = turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
-    return reasoners[0].model.size(), sum(_training(one, reasoner) * count for one, reasoner, count in zip(recipe.each, reasoners, steps))
+    params, steps = reasoners[0].model.size(), turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
+    training = sum(_training(one, reasoner) * count for one, reasoner, count in zip(recipe.each, reasoners, steps))
+    state = reasoners[0].model.state_floats(reasoners[0].board, recipe.each[0].depth)
+    return Cost(params, training, state, params * _copies(recipe) + max(_batches(recipe, reasoners)))
+
+
+def _copies(recipe: Recipe) -> int:
+    """Bytes for each parameter: fp32 weights, gradients and two moments, and an average where there is one."""
+    return 20 if recipe.ema else 16
+
+
+def _batches(recipe: Recipe, reasoners: Sequence[Reasoner]) -> list[float]:
+    """Bytes of the kept activations of a batch of each part, estimated."""
+    model = reasoners[0].model
+    widest = model.size() / (3 * model.config.d)
+    return [one.batch * _activations(one, widest, reasoner.board.tokens) for one, reasoner in zip(recipe.each, reasoners)]
 
 
 def plan(recipe: Recipe) -> str:
     """Parameters, memory, FLOPs and hours for several numbers of GPUs; the model exists on torch's meta device only."""
     with torch.device("meta"):
         reasoners = recipe.reasoners()
-    each, width = recipe.each, reasoners[0].model.config.d
-    steps = turns(recipe.shares, recipe.steps).done_SP[-1].tolist()
-    params, total = cost(recipe)
-    batches = [one.batch * _activations(one, params / (3 * width), reasoner.board.tokens) for one, reasoner in zip(each, reasoners)]
-    copies = 16 + (4 if recipe.ema else 0)
+    each, params, copies, batches = recipe.each, reasoners[0].model.size(), _copies(recipe), _batches(recipe, reasoners)
+    steps, total = turns(recipe.shares, recipe.steps).done_SP[-1].tolist(), cost(recipe).training
     read = sum(4 * one.batch * its.model.state_floats(its.board, one.depth) for one, its in zip(each, reasoners) if one.stream)
     state = state_bytes(recipe, params, [reasoner.board for reasoner in reasoners]) + read
     lines = [

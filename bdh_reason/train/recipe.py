@@ -17,6 +17,7 @@ from bdh_reason.reason.loop import Loop, Reasoner
 from bdh_reason.task import Board, Corpus, Reading, Subject, Task, View
 from bdh_reason.train.initial import initial
 from bdh_reason.train.sections import (
+    Alike,
     BurnIn,
     Carry,
     Choice,
@@ -71,7 +72,7 @@ class Recipe(Section):
     seed: int = 0
     start: str | None = None
     frozen: Count = 0
-    match: Literal["", "params", "flops", "state"] = ""
+    match: Literal["", Alike] = ""
     validation: Validation = Validation()
     parts: tuple[Part, ...] = ()
     horizons: Horizons | None = None

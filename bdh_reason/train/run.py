@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 
-from bdh_reason.errors import RunError, UserError
+from bdh_reason.errors import InterruptedRunError, UserError
 from bdh_reason.files import alone, writing
 from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
@@ -120,7 +120,7 @@ def _fit(trainer: lightning.Trainer, learner: Learner, stream: DataLoader[Batch]
         with _gently(trainer):
             trainer.fit(learner, stream)
     except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
-        raise RunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
+        raise InterruptedRunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _gently(trainer: lightning.Trainer) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if interrupted:
-        raise RunError("interrupted: the state is whole, the same command continues")
+        raise InterruptedRunError("interrupted: the state is whole, the same command continues")
 
 
 def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:

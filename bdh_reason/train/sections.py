@@ -17,6 +17,7 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Supervision = Literal["every", "last"]
+Alike = Literal["params", "flops", "state"]  # what two runs that are compared have in common
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
