@@ -127,7 +127,7 @@ def test_rows_are_printed_and_added_and_a_table_is_made_of_them(home):
     assert (home / "rows.jsonl").read_text() == done.stdout
     assert [(row["model"], row["depth"]) for row in rows] == [("streaming", 1), ("streaming", 2), ("unigram", None)]
     shown = bdh_reason("table", "rows.jsonl", cwd=home)
-    assert sum(line.startswith("| text") for line in shown.stdout.splitlines()) == 4
+    assert sum(line.startswith("|") for line in shown.stdout.splitlines()) == 2 + len(rows)
     assert "bits_per_byte" in shown.stdout
 
 
