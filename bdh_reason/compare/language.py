@@ -68,7 +68,7 @@ def twins(rows: Sequence[Row]) -> str:
         means = (sum(map(score, side)) / len(found) for side in zip(*found))
         about = (model, f"{problem} ({split}), {mode}, depth {depth}", str(len(found)), *(f"{mean:.4f}" for mean in means))
         sign, unit = (1, "%") if kind == "text" else (-1, "points")
-        lines.append((*about, f"{sign * gap.value:+.2f} {unit}{_interval(gap, sign)}", AIMS[kind], _reached(gap, ALLOWED[kind])))
+        lines.append((*about, f"{sign * gap.value + 0.0:+.2f} {unit}{_interval(gap, sign)}", AIMS[kind], _reached(gap, ALLOWED[kind])))
     return markdown(HEAD, lines) if lines else ""
 
 
@@ -94,9 +94,9 @@ def page(rows: Sequence[Row], probed: Sequence[Probed], sources: Iterable[str]) 
         text += f"""
 ## Language against Sudoku
 
-One set of weights trained on both, and twins with the same number of steps of either alone; of several twins
-the best one. The gap is paired by seed, its interval Student's t over seeds:
-few seeds, wide intervals. *open*: the interval holds the limit of the aim, or there is one seed.
+One set of weights trained on both, and twins with the same number of steps of either alone; of several twins the best
+one. The gap is paired by seed, its interval Student's t over seeds: few seeds, wide intervals. *open*: the interval holds the limit of the aim, or there is
+one seed.
 
 {both}
 """
