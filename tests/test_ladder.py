@@ -17,6 +17,7 @@ from toy import installed
 
 from bdh_reason import rng
 from bdh_reason.compare import gaps
+from bdh_reason.compare.refill import told
 from bdh_reason.compare.report import report
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate import outcomes
@@ -134,6 +135,7 @@ def test_a_cell_that_fails_is_one_row_the_others_are_done_and_the_exit_code_is_1
         assert [(row.recipe, row.seed, row.n, row.exact_match) for row in failed] == [("64-bdh", 0, 0, None), ("64-transformer", 0, 0, None)]
         assert all("UserError: a batch of 10000" in str(row.error) for row in failed)
     assert "64-bdh, seed 0, on toy failed: UserError: a batch of 10000" in report(rows)
+    assert len(told(rows, "g", "eval", "p", None)[-1].table) == len(rows) - 2, "a failure has no point on a dashboard"
     suite["axes"]["size"]["64"]["batch"] = 8
     write(ladder.parent, suite)
     assert go(ladder) == ["done"] * 4

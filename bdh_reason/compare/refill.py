@@ -36,8 +36,8 @@ class Told:
 
 
 def told(rows: Sequence[Row], group: str, job: Job, project: str, entity: str | None) -> list[Told]:
-    """All runs that rows come to, the table last. Of rows that answer the same question the newest stays."""
-    newest = latest(rows)
+    """All runs that rows come to, the table last. Of rows that answer the same question the newest stays; failures are left out."""
+    newest = [row for row in latest(rows) if not row.error]
     option = horizon_options([row for row in newest if row.horizon is not None])
     alike: dict[str, list[Row]] = defaultdict(list)
     names: dict[str, dict[str, Any]] = {}
