@@ -43,5 +43,13 @@ lint: setup
 bench: setup
 	$(BDH) bench sudoku $(if $(PUZZLES),--puzzles $(PUZZLES))
 
+# A billion parameters on all GPUs that are here; SHARDED=1 cuts the weights (FSDP2), STEPS=100 takes so many steps on fewer puzzles. On several machines:
+# torchrun or srun with the same arguments. Without a GPU, STEPS=1 DEVICE=cpu takes one real step of two puzzles, in 17 GB.
+BIG := env -u MALLOC_MMAP_MAX_ -u MALLOC_TRIM_THRESHOLD_ -u MALLOC_TOP_PAD_ $(if $(STEPS),WANDB_MODE=disabled) $(BDH)
+FEW := $(if $(STEPS),--set steps=$(STEPS) --set data.size=$(shell expr $(STEPS) \* 512 + 4000) \
+  --set validation.problems=8 --set validation.depth=4) $(if $(filter cpu,$(DEVICE)),--set batch=2)
 sudoku-1b: setup
-	$(BDH) train sudoku-1b --plan
+	$(BIG) train sudoku-1b --plan $(FEW)
+	$(BIG) train sudoku-1b --device $(or $(DEVICE),cuda) --devices auto $(if $(SHARDED),--sharded) $(FEW) \
+	  || { code=$$?; test "$(DEVICE)" || echo "without a GPU: make sudoku-1b STEPS=1 DEVICE=cpu" >&2; exit $$code; }
+	$(BIG) eval --model runs/sudoku-1b --limit $(if $(STEPS),8,1000) --device $(or $(DEVICE),cuda)

@@ -41,7 +41,7 @@ class Known:
     """Stands in for a reasoner on the line: what it believes depends on every byte it is shown, and it remembers what it was shown."""
 
     board, loop = LINE, Loop()
-    model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]))
+    model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]), step_flops=lambda _: 0, config=SimpleNamespace(d=1))
 
     def __init__(self):
         self.shown, self.steps = [], 0

@@ -16,7 +16,7 @@ Axes: M = B·t tokens of a batch, D width, H heads (1 where all heads see the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,11 @@ def update(v_HMD: Tensor, Dx_HDN: Tensor, Dy_HDN: Tensor, E_HND: Tensor, attenti
 
     The products are in autocast's type, or in v's. Can be differentiated once, in v and in the weights. `recompute` keeps no n-wide tensor.
     """
-    kind = v_HMD.device.type
+    meta = v_HMD.is_meta  # nothing is computed, but a plan counts what would be kept
+    kind = "cpu" if meta else v_HMD.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else v_HMD.dtype
     with torch.autocast(kind, enabled=False):
-        return _apply(v_HMD, Dx_HDN, Dy_HDN, E_HND, dtype, attention, recompute, compiled)
+        return _apply(v_HMD, Dx_HDN, Dy_HDN, E_HND, dtype, attention, recompute, compiled and not meta)
 
 
 class _Update(torch.autograd.Function):
@@ -64,10 +65,11 @@ class _Update(torch.autograd.Function):
         weights = [_cast(weight, dtype, axis if paired else None) for weight, axis in ((Dx, 2), (Dy, 2), (E, 1))]
         turn = attention.turn and tuple(part.to(dtype) for part in attention.turn)
         inputs = _heads(len(Dx), v_HMD.to(dtype), *weights, attention.mask_Hkk.to(dtype))
-        update_HMD, *kept = zip(*(_run(forward, compiled)(*head, turn, attention.k) for head in inputs))
+        last = 3 if recompute else 6  # of (u, S, a, x, q, r)
+        update_HMD, *kept = zip(*(_run(forward, compiled)(*head, turn, attention.k)[:last] for head in inputs))
         ctx.weights = Dx, Dy, E
         ctx.heads, ctx.k, ctx.turn, ctx.compiled, ctx.like, ctx.own = len(Dx), attention.k, turn, compiled, v_HMD.dtype, len(v_HMD) > 1
-        ctx.save_for_backward(*sum(inputs, ()), *sum(kept[: 2 if recompute else 5], ()))
+        ctx.save_for_backward(*sum(inputs, ()), *sum(kept, ()))
         return _together(update_HMD, ctx.own).to(v_HMD.dtype)
 
     @staticmethod
@@ -75,7 +77,8 @@ class _Update(torch.autograd.Function):
     def backward(ctx: Any, du_HMD: Tensor) -> tuple[Tensor | None, ...]:
         for weight in ctx.weights:
             _casts.pop(weight, None)  # an optimiser may write to it next: fused ones do so without torch counting it
-        saved, gradients, inputs = ctx.saved_tensors, [], 5 * ctx.heads
+        saved, dv, inputs = ctx.saved_tensors, [], 5 * ctx.heads
+        made = [torch.empty_like(weight, dtype=ctx.like) for weight in ctx.weights]  # filled head by head: a second copy of a billion would be felt
         du_HMD = du_HMD.to(saved[0].dtype)
         with torch.autocast(du_HMD.device.type, enabled=False):  # whatever the caller has on: the working type was chosen in the forward pass
             for h in range(ctx.heads):
@@ -83,11 +86,11 @@ class _Update(torch.autograd.Function):
                 S, a, *active = saved[inputs + h :: ctx.heads]
                 x, q, r = active or _run(activity, ctx.compiled)(v, Dx, Dy, a, ctx.turn, ctx.k)
                 du_MD = du_HMD[h if ctx.own else 0]
-                gradients.append(_run(backward, ctx.compiled)(du_MD, v, Dx, Dy, E, mask, ctx.turn, ctx.k, S, a, x, q, r))
-        dv, *weights = zip(*gradients)
-        each = (torch.stack(weight).to(ctx.like) for weight in weights)
-        dDx, dDy, dE = (weight if ctx.turn is None else _pairs(weight, axis) for weight, axis in zip(each, (2, 2, 1)))
-        return _together(dv, ctx.own).to(ctx.like), dDx, dDy, dE, None, None, None, None
+                dv_MD, *parts = _run(backward, ctx.compiled)(du_MD, v, Dx, Dy, E, mask, ctx.turn, ctx.k, S, a, x, q, r)
+                dv.append(dv_MD)
+                for weight, part, axis in zip(made, parts, (1, 1, 0)):
+                    weight[h] = part if ctx.turn is None else _pairs(part, axis)
+        return _together(dv, ctx.own).to(ctx.like), *made, None, None, None, None
 
 
 _apply: Any = _Update.apply  # torch does not annotate it
@@ -98,9 +101,10 @@ def _heads(heads: int, *inputs_H: Tensor) -> list[tuple[Tensor, ...]]:
     return [tuple(input_H[h if len(input_H) > 1 else 0] for input_H in inputs_H) for h in range(heads)]
 
 
-def _together(parts: tuple[Tensor, ...], own: bool) -> Tensor:
+def _together(parts: Sequence[Tensor], own: bool) -> Tensor:
     """One head after another, or their sum as if of one head."""
-    return torch.stack(parts) if own else torch.stack(parts).sum(0, keepdim=True)
+    whole = torch.stack(tuple(parts))
+    return whole if own else whole.sum(0, keepdim=True)
 
 
 def activity(v_MD: Tensor, Dx_DN: Tensor, Dy_DN: Tensor, a_MD: Tensor, turn: Turn, k: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,14 @@ def seconds(time: str | None) -> float | None:
     return min(float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]], 1e8)
 
 
-def device(device: str) -> str:
+def device(device: str, needs: Callable[[], str] = str) -> str:
+    """The word cpu or cuda. `needs` says, where there is no CUDA device, what would do."""
     import torch
 
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device {device}", "auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda, but no CUDA device is here", "cpu")
+        raise UserError("--device cuda, but no CUDA device is here", "cpu", needs())
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bdh_reason.cli import options
-from bdh_reason.errors import UserError
+from bdh_reason.errors import RunError, UserError
 
 ROWS = Path("results/rows")
 
@@ -120,11 +120,15 @@ def bench(what: str | None, puzzles: Path | None, write: bool, json_lines: bool)
 
 @click.command()
 def doctor() -> None:
-    """Say what is installed, what is known to be bad, and what to do."""
-    from bdh_reason.doctor import findings
+    """Say what is installed, what is known to be bad, and what to do. Exit code 1 where something has to be done."""
+    from bdh_reason.doctor import BAD, findings
 
+    bad = 0
     for line in findings():
         click.echo(line)
+        bad += BAD in line
+    if bad:
+        raise RunError(f"{bad} of these say {BAD}do what they say")
 
 
 def _about(thing: Any) -> str:

@@ -20,6 +20,8 @@ from bdh_reason.cli import options
 @click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--online", is_flag=True, help="Log to W&B online or not at all. [default: online with a key, else offline]")
+@click.option("--devices", default="1", show_default=True, help="auto (all GPUs here) or a number: so many processes share each batch. Not under torchrun.")
+@click.option("--sharded", is_flag=True, help="Each process holds a part of weights and moments between steps (FSDP2); else all of them (DDP).")
 @click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")
 @options.settings
 def train(
@@ -31,10 +33,15 @@ def train(
     resume: str,
     device: str,
     online: bool,
+    devices: str,
+    sharded: bool,
     plan: bool,
     pairs: tuple[str, ...],
 ) -> None:
-    """Train by RECIPE (a name or a YAML file); continues a run that was stopped. A name that does not exist gets the list of those that do."""
+    """Train by RECIPE (a name or a YAML file); continues a run that was stopped. A name that does not exist gets the list of those that do.
+
+    Several processes share a run when started by torchrun (`torchrun --nproc-per-node 8 -m bdh_reason train RECIPE`), by srun, or by --devices.
+    """
     from bdh_reason.config import words
     from bdh_reason.train.recipe import load
 
@@ -46,16 +53,23 @@ def train(
         return
     from bdh_reason import tracking
     from bdh_reason.evaluate.samples import boards
+    from bdh_reason.train import ranks
+    from bdh_reason.train.memory import wanted
     from bdh_reason.train.problems import splits
     from bdh_reason.train.run import train as run
     from bdh_reason.train.tracking import Tracking
 
     tracking.mode(online)  # a missing key is told before data are built
-    seconds, where = options.seconds(max_time), options.device(device)
+    seconds, where = options.seconds(max_time), options.device(device, lambda: wanted(chosen))
     folder, log = out or options.ROOTS["runs"] / chosen.name, Tracking(online=online, draw=boards)
-    outcome = run(chosen, splits(chosen, root, options.progress("building data")), folder, where, resume == "auto", seconds, log)
-    done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, f"validation_{outcome.metric}": outcome.validation}
-    click.echo(json.dumps(done))
+    ranks.launch(ranks.count(devices, where, [one.batch for one in chosen.each]))
+    with ranks.together(where):
+        with ranks.first_alone():
+            data = splits(chosen, root, options.progress("building data"))
+        outcome = run(chosen, data, folder, where, resume == "auto", seconds, log, sharded)
+        if not ranks.rank():
+            done = {"run": str(outcome.folder), "step": outcome.done, "of": chosen.steps, f"validation_{outcome.metric}": outcome.validation}
+            click.echo(json.dumps(done))
 
 
 @click.command("eval")

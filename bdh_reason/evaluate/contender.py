@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bdh_reason import discover
 from bdh_reason.errors import UserError
 from bdh_reason.reason.loop import Reasoner
@@ -55,11 +57,15 @@ class Contender:
         return replace(self, recipe=self.recipe.of(part).model_copy(update={"name": self.recipe.name}))
 
     def reasoner(self, task: Subject, device: str) -> Reasoner:
-        """The model before the board of `task`, in the view and the reading it was trained in. Raises UserError where the weights do not fit that board."""
+        """The model before the board of `task`, in the view and the reading it was trained in. On a CPU its weights are this contender's, not a copy.
+
+        Raises UserError where the weights do not fit that board.
+        """
         own = self.like(task)
-        model = self.recipe.reasoners()[0].model
+        with torch.device("meta"):
+            model = self.recipe.reasoners()[0].model
         try:
-            model.load_state_dict(self.weights)
+            model.load_state_dict(self.weights, assign=True)
         except RuntimeError as error:
             raise UserError(f"{self.name}: the weights do not fit its recipe", "a checkpoint as training wrote it") from error
         board = task.board(own.view, own.reading).within(model.vocabulary)

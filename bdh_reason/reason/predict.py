@@ -18,6 +18,7 @@ from bdh_reason import rng
 from bdh_reason.reason.loop import Reasoner
 
 ROOM = (1 << 12, 1 << 18)  # tokens of a batch: few on a CPU, whose cache they should fit into; many on an accelerator
+WIDE = (1 << 25, 1 << 30)  # numbers of a tensor between two products: of a billion parameters one puzzle's fill 0.1 GB
 
 
 def device_of(reasoner: Reasoner) -> torch.device:
@@ -72,6 +73,11 @@ class Moment(NamedTuple):
     logits_BTS: Tensor
 
 
+def _width(reasoner: Reasoner) -> int:
+    """About how many numbers a token is between two products of a step: the neurons of a BDH, of any other model as many as its FLOPs speak of."""
+    return max(1, reasoner.model.step_flops(reasoner.board) // (6 * reasoner.board.tokens * reasoner.model.config.d))
+
+
 def rollout(
     reasoner: Reasoner,
     prompt_NT: np.ndarray,
@@ -88,7 +94,7 @@ def rollout(
     """
     number_N = np.arange(len(prompt_NT)) if number_N is None else number_N
     on_cpu = device_of(reasoner).type == "cpu"
-    batch = batch or max(1, ROOM[not on_cpu] // reasoner.board.tokens)
+    batch = batch or max(1, min(ROOM[not on_cpu], WIDE[not on_cpu] // _width(reasoner)) // reasoner.board.tokens)
 
     def think(start: int) -> None:
         rows, before_BtD = slice(start, start + batch), None

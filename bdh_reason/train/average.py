@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bdh_reason.train.shards import exchange, own
+
 
 class Average:
     """Keeps a second copy of a model's weights; with `decay` 0 it keeps none and the average is the model itself.
@@ -23,7 +25,7 @@ class Average:
         """Moves the average towards the weights after optimiser step `step` (from 1)."""
         if self.decay:
             keep = min(self.decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(self.weights.values()), [weight.detach() for weight in model.parameters()], 1 - keep)
+            torch._foreach_lerp_([own(weight) for weight in self.weights.values()], [own(weight.detach()) for weight in model.parameters()], 1 - keep)
 
     def of(self, model: nn.Module) -> dict[str, Tensor]:
         """The averaged weights by name."""
@@ -32,11 +34,11 @@ class Average:
     @contextmanager
     def within(self, model: nn.Module) -> Iterator[None]:
         """The model holds the averaged weights inside this block, and its own again after it."""
-        own = {name: weight.data for name, weight in model.named_parameters()}
+        pairs = [(weight, self.weights[name]) for name, weight in model.named_parameters() if self.weights]
+        for weight, average in pairs:
+            exchange(weight, average)
         try:
-            for name, weight in model.named_parameters():
-                weight.data = self.of(model)[name]
             yield
         finally:
-            for name, weight in model.named_parameters():
-                weight.data = own[name]
+            for weight, average in pairs:
+                exchange(weight, average)

@@ -23,13 +23,16 @@ from bdh_reason.reason.loop import Reasoner
 from bdh_reason.reason.predict import in_place
 from bdh_reason.reason.reading import code_lengths
 from bdh_reason.task import Problems, Task
+from bdh_reason.train import ranks
 from bdh_reason.train.checkpoint import Card, read, write
 from bdh_reason.train.flight import Flight, burn_in
 from bdh_reason.train.module import Learner, cool_down
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.shards import like, own, unsharded
 from bdh_reason.train.stream import Memory
 
 KEEP_EVERY = 15.0  # seconds between two states on disk: what a killed run can lose
+KEEP_SHARE = 20  # a large state is kept more rarely: this many times as long as it took to write
 SAY_EVERY = 30.0  # seconds between two lines of a report that is not watched
 
 
@@ -92,7 +95,8 @@ class Perusal:
 
 
 class Validation(Callback):
-    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest`.
+    """Scores of the averaged weights, one for each part that has a quiz: kept in `scores`, their mean in `latest`. Of several processes the first asks,
+    and tells the others.
 
     Where the parts are scored in different ways the mean is of exact_match and minus bits_per_byte, and is called merit.
     """
@@ -108,10 +112,11 @@ class Validation(Callback):
     def on_train_batch_end(self, trainer: Any, learner: Learner, *_: Any) -> None:  # type: ignore[override]
         if learner.done % learner.recipe.validation.every and learner.done < learner.recipe.steps:
             return
-        with learner.average.within(learner.model):
-            self.scores = {quiz.name: quiz.score(reasoner) for quiz, reasoner in zip(self.quizzes, learner.reasoners) if quiz}
-        asked = [quiz for quiz in self.quizzes if quiz]
-        merits = [quiz.sign * self.scores[quiz.name] for quiz in asked]
+        with learner.average.within(learner.model), unsharded(learner):
+            asked = () if ranks.rank() else zip(self.quizzes, learner.reasoners)
+            self.scores = ranks.told({quiz.name: quiz.score(reasoner) for quiz, reasoner in asked if quiz})
+        quizzes = [quiz for quiz in self.quizzes if quiz]
+        merits = [quiz.sign * self.scores[quiz.name] for quiz in quizzes]
         self.latest, self.at = self.sign * sum(merits) / len(merits), learner.done
 
     def as_good(self, score: float, best: float | None) -> bool:
@@ -137,7 +142,7 @@ class Keeper(Callback):
         self.folder, self.validation, self.data, self.best, self.wandb_id = folder, validation, data, best, wandb_id
         self.parents = parents
         self.best_at = read(folder / "model.json").card.step if (folder / "model.json").exists() else 0
-        self.kept_at = time.monotonic()
+        self.kept_at, self.took, self.spent = time.monotonic(), 0.0, 0.0  # when, how long, and how long all of them
         self.burnt_flops = 0.0
 
     def on_fit_start(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
@@ -156,7 +161,7 @@ class Keeper(Callback):
         if latest is not None and self.validation.at == learner.done and (outdated or self.validation.as_good(latest, self.best)):
             self.best, self.best_at = latest, learner.done
             self.put(learner)
-        if time.monotonic() - self.kept_at > KEEP_EVERY:
+        if ranks.anyone(time.monotonic() - self.kept_at > max(KEEP_EVERY, KEEP_SHARE * self.took)):
             self.keep(learner)
 
     def on_train_end(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
@@ -174,8 +179,10 @@ class Keeper(Callback):
 
     def keep(self, learner: Learner) -> None:
         """Writes the whole state of the run."""
+        begun = time.monotonic()
         write(self.folder, "state", self.card(learner), state_tensors(learner))
-        self.kept_at = time.monotonic()
+        self.kept_at, self.took = time.monotonic(), time.monotonic() - begun
+        self.spent += self.took
 
     def card(self, learner: Learner) -> Card:
         """What the next checkpoint says about itself."""
@@ -197,14 +204,18 @@ def forward_flops(recipe: Recipe, reasoner: Reasoner, steps: int) -> int:
 
 
 def state_tensors(learner: Learner) -> dict[str, torch.Tensor]:
-    """Weights, their average, the optimiser's moments and the boards in flight as one flat mapping."""
+    """Weights, their average, the optimiser's moments and the boards in flight as one flat mapping, the same for any number of processes; all must ask."""
     weights = {f"weight.{name}": weight.data for name, weight in learner.model.named_parameters()}
     average = {f"average.{name}": weight for name, weight in learner.average.weights.items()}
     moments = learner.optimizers().state_dict()["state"]  # type: ignore[union-attr]
     optimiser = {f"optimiser.{index}.{key}": value for index, state in moments.items() for key, value in state.items()}
     flights = [(place, flight) for place, flight in enumerate(learner.flights) if flight]
     held = [(place, flight.tensors() if isinstance(flight, Memory) else flight._asdict()) for place, flight in flights]
-    return {**weights, **average, **optimiser, **{f"{_flight(place)}{name}": value for place, tensors in held for name, value in tensors.items()}}
+    up = {f"{_flight(place)}{name}": value if name in COMMON else ranks.rows(value) for place, tensors in held for name, value in tensors.items()}
+    return {**weights, **average, **optimiser, **up}
+
+
+COMMON = ("started", "position")  # of a flight: one for all processes, not a row for each place of the batch
 
 
 def _flight(part: int) -> str:
@@ -213,20 +224,21 @@ def _flight(part: int) -> str:
 
 
 def restore(learner: Learner, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """The inverse of `state_tensors`, into a learner of the same recipe."""
-    for name, weight in learner.model.named_parameters():
-        weight.data.copy_(tensors[f"weight.{name}"])
-    for name, average in learner.average.weights.items():
-        average.copy_(tensors[f"average.{name}"])
+    """The inverse of `state_tensors`, into a learner of the same recipe. Takes the weights and moments out of `tensors`, so that none is held twice."""
+    for kind, held in (("weight", dict(learner.model.named_parameters())), ("average", learner.average.weights)):
+        for name, weight in held.items():
+            own(weight.detach()).copy_(own(like(tensors.pop(f"{kind}.{name}"), weight)))
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, moment = key.split(".")
-            state.setdefault(int(index), {})[moment] = value
+    for key in [key for key in tensors if key.startswith("optimiser.")]:
+        _, index, moment = key.split(".")
+        value = tensors.pop(key)
+        state.setdefault(int(index), {})[moment] = like(value, weights[int(index)]) if value.ndim else value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     device = learner.model.token_VD.device
-    for part in range(len(learner.flights)):
-        flight = {key.removeprefix(_flight(part)): value.to(device) for key, value in tensors.items() if key.startswith(_flight(part))}
+    for part, one in enumerate(learner.each):
+        flight = {key.removeprefix(_flight(part)): value for key, value in tensors.items() if key.startswith(_flight(part))}
+        flight = {name: (value if name in COMMON else value[ranks.share(one.batch)]).to(device) for name, value in flight.items()}
         if flight:
             learner.flights[part] = Memory.restore(flight, learner.model) if learner.each[part].stream else Flight(**flight)
 
@@ -239,7 +251,8 @@ class Report(Callback):
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: Any, learner: Learner) -> None:  # type: ignore[override]
-        self.begun, self.said, self.first, self.loss = time.monotonic(), time.monotonic(), learner.done, None
+        self.begun, self.said, self.first = time.monotonic(), time.monotonic(), learner.done
+        self.loss: torch.Tensor | None = None
         if sys.stderr.isatty():
             columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")
             self.bar = Progress(*columns, console=Console(stderr=True))
@@ -247,7 +260,7 @@ class Report(Callback):
             self.bar.start()
 
     def on_train_batch_end(self, trainer: Any, learner: Learner, outputs: Any, *_: Any) -> None:  # type: ignore[override]
-        loss, total, now = outputs["loss"].detach(), learner.recipe.steps, time.monotonic()
+        loss, total, now = learner.mean, learner.recipe.steps, time.monotonic()
         self.loss = loss.clone() if self.loss is None else self.loss.lerp_(loss, 0.02)  # stays where it is: to read it is to wait for it
         if learner.done == total or now - self.said > (0.5 if self.bar else SAY_EVERY) or not (self.bar or learner.done % max(total // self.lines, 1)):
             self.said = now

@@ -1,7 +1,8 @@
 """Checkpoints: safetensors weights, which cannot run code, and a JSON that says what they are. The JSON is written last, so what it names is whole.
 
 A run's folder holds two: `model` (averaged weights, the best on validation so far) and `state` (all that is needed to go on exactly). What is larger than
-`PART` lies in numbered parts, which are pieces of one safetensors file: so a state can move between machines that take small files only.
+`PART` lies in numbered parts, which are pieces of one safetensors file: so a state can move between machines that take small files only. Tensors pass
+through one after the other, in both directions (`train.pieces`): a checkpoint costs no second copy of them in memory.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from bdh_reason import __version__
 from bdh_reason.errors import RunError, UserError, unknown
 from bdh_reason.files import replace, writing
+from bdh_reason.train import pieces, ranks
 
 SCHEMA = 1
 PART = 15_000_000  # bytes
@@ -63,24 +62,29 @@ def _ancestor(about: dict[str, Any]) -> Card:
     return Card(**{key: value for key, value in about.items() if key not in ("name", "sha256")})
 
 
-def digest(card: Card, content: bytes) -> str:
-    """SHA-256 of the card and the weights together: neither can be changed alone."""
-    return hashlib.sha256(json.dumps(card.content(), sort_keys=True).encode() + content).hexdigest()
+def _begin(card: Card) -> Any:
+    """The SHA-256 of the card, which goes on with that of the weights: neither can be changed alone."""
+    return hashlib.sha256(json.dumps(card.content(), sort_keys=True).encode())
 
 
 def write(folder: Path, kind: str, card: Card, tensors: dict[str, Tensor]) -> Path:
-    """Writes `kind`.json and its weights, then removes the ones before. Raises RunError rather than replace good weights by non-finite ones."""
-    bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
-    if bad:
-        raise RunError(f"{bad[0]} is not finite at step {card.step}: nothing was written, the last good checkpoint in {folder} stands")
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    """Writes `kind`.json and its weights, then removes the ones before. Raises RunError rather than replace good weights by non-finite ones.
+
+    Of the processes of one run the first writes; all must call it, because each may hold a shard of the tensors.
+    """
+    if bad := pieces.not_finite(tensors):
+        raise RunError(f"{bad} is not finite at step {card.step}: nothing was written, the last good checkpoint in {folder} stands")
+    if ranks.rank():
+        list(map(len, pieces.content(tensors)))
+        return folder / f"{kind}.json"
     weights = folder / f"{kind}-{card.step:07d}.safetensors"
-    parts = _parts(weights, -(-len(content) // PART))
-    about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "parts": len(parts), "sha256": digest(card, content), **card.content()}
+    parts, sha256 = _parts(weights, -(-pieces.size(tensors) // PART)), _begin(card)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for number, part in enumerate(parts):
-            replace(part, content[number * PART : (number + 1) * PART])
+        for part, content in zip(parts, pieces.cut(pieces.content(tensors), PART), strict=True):
+            sha256.update(content)
+            replace(part, content)
+        about = {"schema": SCHEMA, "package": __version__, "weights": weights.name, "parts": len(parts), "sha256": sha256.hexdigest(), **card.content()}
         replace(folder / f"{kind}.json", (json.dumps(about, indent=1) + "\n").encode())
         for older in set(folder.glob(f"{kind}-*.safetensors*")) - set(parts):
             older.unlink()
@@ -132,13 +136,13 @@ def read(path: Path) -> Checkpoint:
         raise UserError(f"{path} has schema version {schema}", f"{SCHEMA}, the version of bdh-reason {__version__}", "train again or use that version")
     if missing := [part for part in parts if not part.is_file() or not part.stat().st_size]:
         raise UserError(f"{missing[0]} is missing", "the file as training wrote it, beside its JSON")
-    content = b"".join(part.read_bytes() for part in parts)
     try:
         card = Card(**about)
-        if digest(card, content) != sha256:
-            raise UserError(
-                f"{path} and {name} ({len(content)} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again"
-            )
-        return Checkpoint(card, load(content), sha256)
-    except (TypeError, SafetensorError) as error:
+    except TypeError as error:
         raise UserError(f"{path} is damaged: {error}", "the file as training wrote it") from error
+    found = _begin(card)
+    tensors = pieces.read(parts, found)
+    if tensors is None or found.hexdigest() != sha256:
+        held = sum(part.stat().st_size for part in parts)
+        raise UserError(f"{path} and {name} ({held} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again")
+    return Checkpoint(card, tensors, sha256)

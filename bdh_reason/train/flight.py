@@ -16,6 +16,7 @@ from torch import Tensor
 from bdh_reason import rng
 from bdh_reason.reason.loop import Reasoner, Thought
 from bdh_reason.task import Board, Problems
+from bdh_reason.train import ranks
 from bdh_reason.train.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
@@ -29,7 +30,7 @@ def tensors(board: Board, problems: Problems) -> Batch:
 
 class Flight(NamedTuple):
     """What an optimiser step hands on: boards, their targets and thoughts, for how many optimiser steps each has been up (0: its place is free), and
-    how many boards have been taken in so far. It is part of the state of a run.
+    how many boards all processes have taken in so far. It is part of the state of a run.
     """
 
     tokens_Bt: Tensor
@@ -62,7 +63,9 @@ def noise(reasoner: Reasoner, seed: int, step: int, tokens_Bt: Tensor) -> Tensor
     if not reasoner.loop.noise:
         return None
     source = torch.Generator(tokens_Bt.device).manual_seed(rng.derive(seed, "training start", index=step) >> 1)
-    return torch.randn(*tokens_Bt.shape, reasoner.model.config.d, generator=source, device=tokens_Bt.device)
+    (batch, tokens), width = tokens_Bt.shape, reasoner.model.config.d
+    whole_BtD = torch.randn(batch * ranks.world(), tokens, width, generator=source, device=tokens_Bt.device)
+    return whole_BtD[ranks.share(len(whole_BtD))]
 
 
 def burn_in(recipe: Recipe, step: int) -> int:
@@ -82,4 +85,4 @@ def land(flight: Flight | None, batch: Batch, thought: Thought, reply_BTS: Tenso
     stays_B = ~solved_B & (age_B + 1 < limit)
     belief_BTS = torch.zeros_like(reply_BTS, dtype=torch.float32) if thought.belief_BTS is None else thought.belief_BTS.float()
     kept_BTS = belief_BTS * stays_B[:, None, None]  # a new board is fed nothing before its first step
-    return Flight(tokens_Bt, target_BT, thought.v_BtD.detach().float(), kept_BTS, (age_B + 1) * stays_B, started + (age_B == 0).sum())
+    return Flight(tokens_Bt, target_BT, thought.v_BtD.detach().float(), kept_BTS, (age_B + 1) * stays_B, started + ranks.total((age_B == 0).sum()))

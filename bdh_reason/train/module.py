@@ -12,10 +12,12 @@ from torch.nn.functional import cross_entropy
 
 from bdh_reason.errors import RunError
 from bdh_reason.reason.loop import Reasoner
+from bdh_reason.train import ranks
 from bdh_reason.train.average import Average
 from bdh_reason.train.flight import Batch, Flight, land, take_off
 from bdh_reason.train.frozen import Frozen
 from bdh_reason.train.recipe import Recipe
+from bdh_reason.train.shards import clip, shard
 from bdh_reason.train.stream import Memory, read_on
 from bdh_reason.train.turns import turns
 
@@ -51,7 +53,15 @@ class Learner(lightning.LightningModule):
         self.lately: dict[str, Tensor] = {}
         self.frozen = Frozen(self.model, 0)
         self.told: dict[str, Tensor] = {}
+        self.mean = torch.tensor(math.nan)  # loss of the last step, over all processes
         self.landed: Flight | Memory | None = None  # the next flight of the part in hand, before the optimiser step is finished
+
+    def configure_model(self) -> None:
+        """Lightning calls this once the processes know each other; under FSDP2 it has a mesh of them."""
+        mesh = getattr(self.trainer.strategy, "device_mesh", None)
+        if mesh is not None and not hasattr(self, "unshard"):
+            shard(self, mesh["data_parallel"])
+            self.average = Average(self.model, self.recipe.ema)
 
     @property
     def part(self) -> int:
@@ -73,7 +83,7 @@ class Learner(lightning.LightningModule):
         if recipe.stream:
             with self._precision():
                 loss, self.landed = read_on(reasoner, flight if isinstance(flight, Memory) else None, batch, recipe.depth)
-            return loss
+            return loss * ranks.portion(batch[1] >= 0)
         flight = flight if isinstance(flight, Flight) else None
         batch = flight.take_in(batch) if flight else batch
         tokens_Bt, target_BT = batch
@@ -85,16 +95,21 @@ class Learner(lightning.LightningModule):
                 if step in recipe.supervised:
                     losses.append(cross_entropy(reply_BTS.float().flatten(0, 1), target_BT.flatten(), ignore_index=-1))
         self.landed = land(flight, batch, thought, reply_BTS, recipe.carry.age)
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean() * ranks.portion(target_BT >= 0)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """`loss`: what DDP and FSDP2 prepare weights and gradients around."""
+        return self.loss(batch)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.model.token_VD.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        loss = self.loss(batch)
-        if (loss.device.type == "cpu" or self.done % LOOK_EVERY == 0) and not math.isfinite(value := loss.item()):
+        loss = self(batch)
+        self.mean = ranks.total(loss.detach()) / ranks.world()
+        if (loss.device.type == "cpu" or self.done % LOOK_EVERY == 0) and not math.isfinite(value := self.mean.item()):
             raise RunError(f"the loss is {value} at step {self.done + 1}: checkpoints written before it stand; a lower optimiser.lr may help")
-        self.told = self._losses(loss.detach())
+        self.told = self._losses(self.mean)
         return loss
 
     def _losses(self, loss: Tensor) -> dict[str, Tensor]:
@@ -114,7 +129,7 @@ class Learner(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         self.frozen.mask()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
+        norm = clip(self.model.parameters(), self.recipe.optimiser.clip)
         self.told |= {"gradient_norm": norm, "learning_rate": torch.tensor(learning_rate(self.recipe, self.done))}
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
@@ -122,10 +137,12 @@ class Learner(lightning.LightningModule):
         self.frozen.restore()
         self.flights[self.part], self.done = self.landed, self.done + 1
         self.average.update(self.model, self.done)
+        for weight in self.model.parameters():
+            weight.grad = None  # validation, checkpoints and the next forward pass can use the room
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = [weight for weight in self.model.parameters() if min(weight.shape) > 1 and weight.ndim > 1]
         others = [weight for weight in self.model.parameters() if min(weight.shape) == 1 or weight.ndim == 1]
         options = self.recipe.optimiser
         groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=options.lr, betas=options.betas)
+        return torch.optim.AdamW([group for group in groups if group["params"]], lr=options.lr, betas=options.betas, fused=True)  # holds no copies

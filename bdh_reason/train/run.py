@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,16 +15,22 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Callback, Timer
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 
 from bdh_reason.errors import InterruptedRunError, UserError
 from bdh_reason.files import alone, writing
+from bdh_reason.train import ranks
 from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
 from bdh_reason.train.checkpoint import Card, locate, read
+from bdh_reason.train.ending import Ending
 from bdh_reason.train.flight import Batch, tensors
+from bdh_reason.train.memory import check as check_memory
+from bdh_reason.train.meter import Meter
 from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import Source, Splits, Texts, source
 from bdh_reason.train.recipe import Recipe, parse
@@ -60,7 +65,8 @@ class Stream(IterableDataset[Batch]):
     def _batch(self, step: int) -> Batch:
         turns = self.learner.turns
         part = int(turns.part_S[step])
-        return tensors(self.learner.reasoners[part].board, self.sources[part].at(int(turns.done_SP[step, part])))
+        rows = ranks.share(self.learner.each[part].batch)
+        return tensors(self.learner.reasoners[part].board, self.sources[part].at(int(turns.done_SP[step, part])).take(rows))
 
 
 def train(
@@ -71,39 +77,38 @@ def train(
     resume: bool,
     max_seconds: float | None,
     tracking: Tracking = UNASKED,
+    sharded: bool = False,
 ) -> Outcome:
     """Trains on the splits of every part until the recipe's last step, `max_seconds`, or an interrupt; the state on disk is whole in every case.
 
-    Raises UserError for a state of another recipe or of other data, while another process trains in the folder, and as `tracking.mode` does; RunError for a
-    loss that is no number.
+    Inside `ranks.together` all processes call it and share the batches; `sharded` (FSDP2) each holds a part of weights and moments between the steps. The
+    state is the same for any number of them, so that a run may go on with more or fewer. Raises UserError for a state of another recipe or of other data,
+    while another run trains in the folder, for what `_learner` says and as `tracking.mode` does; RunError for a loss that is no number.
     """
-    learner = Learner(recipe.reasoners(), recipe)
-    for one, reasoner in zip(learner.each, learner.reasoners):
-        check(one, reasoner)
+    learner = _learner(recipe, device, sharded)
     validation = Validation([quiz(one, its) for one, its in zip(learner.each, splits)])
     sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
     goes_on = resume and (folder / "state.json").exists()
     parents = [] if goes_on else _begin(learner, recipe)  # may refuse, or be what lies in the folder: so before anything there is removed
-    with alone(folder, wait=False):
-        if not resume:
-            _clear(folder)
+    with nullcontext() if ranks.rank() else alone(folder, wait=False):
+        with ranks.first_alone():
+            if not resume and not ranks.rank():
+                _clear(folder)
         card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
         learner.done, best = (card.step, card.validation) if card else (0, None)
         if card and learner.done >= recipe.steps:
             return Outcome(folder, learner.done, best, validation.metric)
-        if learner.done:
+        if learner.done and not ranks.rank():
             print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
-        data, origin = [its.data_hash for its in splits], card.parents if card else parents
+        keeper = Keeper(folder, validation, [its.data_hash for its in splits], best, "", card.parents if card else parents)
         if not recipe.steps:
-            Keeper(folder, validation, data, None, "", origin).put(learner)
+            keeper.put(learner)
             return Outcome(folder, 0, None, validation.metric)
-        run = begin(recipe, learner.model.size(), folder, card.wandb_id if card else None, tracking)
-        keeper = Keeper(folder, validation, data, best, run.id if run else "", origin)
-        told = [Tracker(run, validation, keeper, splits, tracking)] if run else []
-        trainer = _trainer([validation, keeper, *told, Report(validation)], device, max_seconds)
+        told = _told(learner, keeper, splits, card, tracking)
+        callbacks = [Meter(keeper, sharded), validation, keeper, *told, *([] if ranks.rank() else [Report(validation)]), ending := Ending()]
         if kept:
             learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
-        _fit(trainer, learner, DataLoader(Stream(sources, learner), batch_size=None, pin_memory=device.startswith("cuda")), folder)
+        _fit(_trainer(recipe, callbacks, device, max_seconds, sharded), learner, Stream(sources, learner), folder, ending)
     return Outcome(folder, learner.done, keeper.best, validation.metric)
 
 
@@ -115,31 +120,39 @@ def _clear(folder: Path) -> None:
                 old.unlink(missing_ok=True)
 
 
-def _fit(trainer: lightning.Trainer, learner: Learner, stream: DataLoader[Batch], folder: Path) -> None:
+def _fit(trainer: lightning.Trainer, learner: Learner, stream: Stream, folder: Path, ending: Ending) -> None:
     try:
-        with _gently(trainer):
-            trainer.fit(learner, stream)
+        with ending.watching():
+            trainer.fit(learner, DataLoader(stream, batch_size=None, pin_memory=isinstance(trainer.accelerator, CUDAAccelerator)))
     except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
         raise InterruptedRunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
 
 
-@contextmanager
-def _gently(trainer: lightning.Trainer) -> Iterator[None]:
-    """Ctrl-C ends the run after the step in hand, so that the state kept is that of a whole step; a second one ends it at once."""
-    interrupted = False
+def _told(learner: Learner, keeper: Keeper, splits: Sequence[Splits | Texts], card: Card | None, tracking: Tracking) -> list[Callback]:
+    """What tells W&B of the run, where it is told."""
+    run = begin(learner.recipe, learner.model.size(), keeper.folder, card.wandb_id if card else None, tracking)
+    if not run:
+        return []
+    keeper.wandb_id = run.id
+    return [Tracker(run, keeper.validation, keeper, splits, tracking)]
 
-    def stop(*_: Any) -> None:
-        nonlocal interrupted
-        interrupted = trainer.should_stop = True
-        signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupted:
-        raise InterruptedRunError("interrupted: the state is whole, the same command continues")
+def _learner(recipe: Recipe, device: str, sharded: bool) -> Learner:
+    """The learner with fresh weights. Raises UserError, before they are made, where memory cannot hold the run, where the processes cannot share a batch, and
+    for what shards cannot do: weights in part frozen, and a CPU's own layer; then for what `stream.check` refuses.
+    """
+    for one in recipe.each:
+        ranks.share(one.batch)
+    if sharded and ranks.world() > 1 and recipe.frozen:
+        raise UserError(f"--sharded with frozen = {recipe.frozen}", "frozen = 0, or without --sharded")
+    if sharded and ranks.world() > 1 and device == "cpu" and getattr(recipe.model_options(), "backward", "") == "auto":
+        why = "the CPU's own layer holds on to the memory of the weights, which shards have to give back"
+        raise UserError("--sharded on a CPU with backward = auto", "model.options.backward = written or compiled", why)
+    check_memory(recipe, torch.device(device), ranks.world(), sharded)
+    learner = Learner(recipe.reasoners(), recipe)
+    for one, reasoner in zip(learner.each, learner.reasoners):
+        check(one, reasoner)
+    return learner
 
 
 def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
@@ -196,7 +209,7 @@ def quiz(recipe: Recipe, splits: Splits | Texts) -> Quiz | Perusal | None:
     return Recital(*about, recipe.context.examples, recipe.context.cipher) if recipe.context.examples else Quiz(*about)
 
 
-def _trainer(callbacks: list[Callback], device: str, max_seconds: float | None) -> lightning.Trainer:
+def _trainer(recipe: Recipe, callbacks: list[Callback], device: str, max_seconds: float | None, sharded: bool) -> lightning.Trainer:
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are made faster than workers could send them
@@ -205,7 +218,10 @@ def _trainer(callbacks: list[Callback], device: str, max_seconds: float | None) 
         callbacks.append(Timer(timedelta(seconds=max_seconds), verbose=False))
     return lightning.Trainer(
         accelerator="gpu" if device.startswith("cuda") else "cpu",
-        devices=1,
+        devices=ranks.world() // ranks.nodes(),
+        num_nodes=ranks.nodes(),
+        strategy=_strategy(recipe, sharded),
+        plugins=ranks.environment(),
         max_epochs=1,
         logger=False,
         callbacks=callbacks,
@@ -213,3 +229,14 @@ def _trainer(callbacks: list[Callback], device: str, max_seconds: float | None) 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _strategy(recipe: Recipe, sharded: bool) -> Any:
+    """Lightning's for one process, DDP, or FSDP2. DDP is told where a step may leave a weight without a gradient: that of another part, or of feedback that
+    a single latent step has no use for.
+    """
+    if ranks.world() == 1:
+        return "auto"
+    if sharded:
+        return ModelParallelStrategy(data_parallel_size=ranks.world(), tensor_parallel_size=1)
+    return DDPStrategy(gradient_as_bucket_view=True, find_unused_parameters=len(recipe.each) > 1 or recipe.depth == 1)

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from bdh_reason.errors import UserError
 from bdh_reason.model import Model, State
 from bdh_reason.reason.loop import Reasoner, States
+from bdh_reason.train import ranks
 from bdh_reason.train.flight import Batch
 from bdh_reason.train.recipe import Recipe
 
@@ -51,9 +52,9 @@ def read_on(reasoner: Reasoner, memory: Memory | None, batch: Batch, depth: int)
     tokens_Bt, target_BT = batch
     new_B = tokens_Bt[:, 0] == reasoner.board.blank
     states = reasoner.begin(len(tokens_Bt), depth)
-    if memory and not new_B.all():  # else places are counted anew, too: far from 0 rotary phases lose their precision
+    if memory and ranks.anyone(not new_B.all()):  # else places are counted anew, too: far from 0 rotary phases lose their precision
         states = tuple(state.forget(new_B) for state in memory.states)
     reply_BTS, states = reasoner.read(tokens_Bt, states)
     loss = cross_entropy(reply_BTS.float().flatten(0, 1), target_BT.flatten(), ignore_index=-1)
-    started = len(tokens_Bt) + (memory.started if memory else torch.zeros_like(tokens_Bt[0, 0]))
+    started = len(tokens_Bt) * ranks.world() + (memory.started if memory else torch.zeros_like(tokens_Bt[0, 0]))
     return loss, Memory(tuple(state.detach() for state in states), started)

@@ -101,7 +101,7 @@ class Tracker(Callback):
         if len(asked) > 1:
             scores |= {f"validation/{quiz.metric}/{quiz.name}": validation.scores[quiz.name] for quiz, _, _ in asked}
         boards = next(((quiz, reasoner, depth) for quiz, reasoner, depth in asked if isinstance(quiz, Quiz)), None)
-        if boards and isinstance(learner.model, Model):
+        if boards and isinstance(learner.model, Model) and not hasattr(learner, "unshard"):  # this process has a part of the weights only
             with learner.average.within(learner.model):
                 scores |= inside(learner.model, *boards)
         return scores
@@ -115,7 +115,7 @@ class Tracker(Callback):
         pictures: list[Any] = []
         with learner.average.within(learner.model):
             for quiz, reasoner in zip(self.validation.quizzes, learner.reasoners):
-                if isinstance(quiz, Quiz):
+                if isinstance(quiz, Quiz) and not hasattr(learner, "unshard"):
                     pictures += self.asked.draw(quiz.task, reasoner, quiz.problems.take(slice(SHOWN)), quiz.depth)
         if pictures:
             self.run.log({"boards": [wandb.Image(picture) for picture in pictures], "step": learner.done})
