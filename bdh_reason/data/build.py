@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -163,10 +164,13 @@ def _in_processes(plan: Plan, work: Path, missing: list[int], workers: int) -> I
         try:
             for future in as_completed([pool.submit(_generate, plan, work, index) for index in missing]):
                 yield future.result()
-        except BrokenProcessPool as error:
-            raise UserError("a worker died, often for want of memory", remedy="run the same build again with fewer workers: it continues") from error
+            return
+        except BrokenProcessPool:
+            pass
         finally:
             pool.shutdown(cancel_futures=True)
+    time.sleep(0.5)  # Ctrl-C may kill a worker before it reaches this process: then it is raised here, and no worker is blamed
+    raise UserError("a worker died, often for want of memory", remedy="run the same build again with fewer workers: it continues")
 
 
 def _obey_parent() -> None:
