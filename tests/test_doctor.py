@@ -42,7 +42,12 @@ def test_what_is_missing_is_named_with_its_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, int(1e9)))
     told = lines()
-    for words in ("C++ compiler: none", "free disk here: 1.0 GB · BAD: free some", "WANDB_MODE=offline decides", "1 offline runs under runs/ · `wandb sync"):
+    for words in (
+        "C++ compiler: none",
+        "free disk here: 1.0 GB · BAD: free some",
+        "WANDB_MODE=offline decides",
+        "1 offline runs under runs/ · `bdh-reason dashboard sync runs/a`",
+    ):
         assert words in told
 
 

@@ -81,9 +81,7 @@ def assert_alike(one: Path, other: Path) -> None:
 
 
 def test_two_processes_with_ddp_end_together_when_one_is_told_to_and_one_process_goes_on(place):
-    ended = command(
-        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "told.py", "train", "shared.yaml", "--out", "run", "--device", "cpu"
-    )
+    ended = command("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "told.py")
     assert ended.returncode == 1, ended.stderr
     assert "interrupted: the state is whole" in ended.stderr
     assert read(place / "run" / "state.json").card.step == 3
