@@ -23,7 +23,7 @@ class Scripted:
     """Problem n ends as ENDS[n % 4]; the wrong ones are unsure of a wrong digit first and sure of it from step COMMITTED."""
 
     board, loop = TASK.board("cells", "grid"), Loop()
-    model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]))
+    model = SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]), step_flops=lambda _: 1, config=SimpleNamespace(d=1))
 
     def __init__(self, problems):
         self.number = {prompt_T.tobytes(): n for n, prompt_T in enumerate(problems.prompt)}
