@@ -55,14 +55,6 @@ def test_epochs_and_seeds_are_shuffled_differently():
     assert tuple(range(60)) not in orders
 
 
-@given(share=st.integers(1, 12), world=st.integers(1, 5), step=st.integers(0, 50))
-def test_the_ranks_together_see_the_batch_that_one_would_see(share, world, step):
-    size = share * world
-    ranks = [Batches(PROBLEMS, TASK, size, 7, rank, world).at(step) for rank in range(world)]
-    assert all(len(batch) == share for batch in ranks)
-    assert fields(type(PROBLEMS).concatenate(ranks)) == fields(Batches(PROBLEMS, TASK, size, 7).at(step))
-
-
 def test_every_step_and_seed_draws_its_own_symmetries():
     draws = [Batches(PROBLEMS, Drawing(toy.Config()), 60, seed).at(step).difficulty for seed in range(3) for step in range(5)]
     assert len(np.unique(draws)) == 60 * 15
@@ -85,12 +77,6 @@ def test_without_symmetries_the_rows_are_the_split_s_own():
 def test_a_batch_larger_than_the_split_is_refused_with_both_sizes(size):
     with pytest.raises(UserError, match=f"a batch of {size} from a split of 60 problems; allowed: 1 to 60"):
         Batches(PROBLEMS, TASK, size, 0)
-
-
-@pytest.mark.parametrize(("size", "rank", "world"), [(9, 0, 2), (8, 2, 2), (8, -1, 2)])
-def test_ranks_that_cannot_share_evenly_are_refused(size, rank, world):
-    with pytest.raises(UserError, match=f"a batch of {size} for rank {rank} of {world}"):
-        Batches(PROBLEMS, TASK, size, 0, rank, world)
 
 
 def mixed(start, end=None, size=60, seed=0, steps=101):

@@ -1,7 +1,7 @@
-"""Training batches as a pure function of (seed, step, rank): no sampler state, so a run resumes at any step exactly as if it had not stopped.
+"""Training batches as a pure function of (seed, step): no sampler state, so a run resumes at any step exactly as if it had not stopped.
 
 Steps run on over the epochs: step s takes places s·size … s·size + size − 1 of an endless row of shuffled epochs, so every epoch holds every
-problem exactly once and nothing is dropped at its end. `size` counts all ranks together; another number of ranks only cuts the same batch differently.
+problem exactly once and nothing is dropped at its end. Processes that share a run cut the same batch, so that their number changes nothing.
 With a mix, each place is drawn anew, first its slice of difficulty and then a problem of that slice, so that no step has to know the ones before it.
 """
 
@@ -19,39 +19,32 @@ from bdh_reason.task import Problems, Task
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """The batches that rank `rank` of `world` sees, `size` problems over all ranks, under random symmetries of the task.
+    """The batches of `size` problems, under random symmetries of the task.
 
     mix: the shares of the task's slices of difficulty in a batch at step 0 and at step `steps` − 1, float [2, slices], in a straight line between them.
-    Raises UserError for a split smaller than a batch, for ranks that cannot share a batch evenly and for a share of an empty slice.
+    Raises UserError for a split smaller than a batch and for a share of an empty slice.
     """
 
     problems: Problems
     task: Task
     size: int
     seed: int
-    rank: int = 0
-    world: int = 1
     mix: np.ndarray | None = None
     steps: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= len(self.problems):
             raise UserError(f"a batch of {self.size} from a split of {len(self.problems)} problems", f"1 to {len(self.problems)}", "build more data")
-        if self.size % self.world or not 0 <= self.rank < self.world:
-            raise UserError(f"a batch of {self.size} for rank {self.rank} of {self.world}", "a size that the ranks divide evenly")
         for slice_, members in enumerate(() if self.mix is None else self._slices):
             if not len(members) and self.mix[:, slice_].any():  # type: ignore[index]
                 raise UserError(f"a share for slice {slice_ + 1} of difficulty, in which no training problem lies", "0 there", "or build more data")
 
     def at(self, step: int) -> Problems:
-        """The batch of one step: size / world problems. The symmetries are drawn for all ranks together, so they do not hang on `world` either."""
-        batch = self.problems.take(self.rows(step))
-        augmented = self.task.augment(generator(self.seed, "augment", index=step), batch)
-        share = self.size // self.world
-        return augmented.take(slice(self.rank * share, (self.rank + 1) * share))
+        """The batch of one step."""
+        return self.task.augment(generator(self.seed, "augment", index=step), self.problems.take(self.rows(step)))
 
     def rows(self, step: int) -> np.ndarray:
-        """int64 [size]: which problems the step takes over all ranks. Without a mix they lie in at most two epochs, for no batch is larger than the split."""
+        """int64 [size]: which problems the step takes. Without a mix they lie in at most two epochs, for no batch is larger than the split."""
         if self.mix is not None:
             return self._mixed(step)
         total = len(self.problems)
