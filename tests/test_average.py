@@ -47,3 +47,13 @@ def test_without_decay_the_average_is_the_model_and_takes_no_memory():
     with average.within(linear):
         assert torch.equal(average.of(linear)["weight"], linear.weight)
     assert not average.weights
+
+
+def test_the_average_goes_where_the_weights_go():
+    linear, plain = model(1.0), model(1.0)
+    averages = Average(linear, 0.5), Average(plain, 0.0)
+    for moved, average in zip((linear, plain), averages, strict=True):
+        moved.to("meta")
+        average.follow(moved)
+        average.update(moved, 1)
+        assert all(weight.device.type == "meta" for weight in average.of(moved).values())

@@ -21,6 +21,11 @@ class Average:
         self.decay = decay
         self.weights = {name: weight.detach().clone() for name, weight in model.named_parameters()} if decay else {}
 
+    def follow(self, model: nn.Module) -> None:
+        """Goes where the model's weights have gone, to an accelerator for one."""
+        for name, weight in model.named_parameters() if self.weights else ():
+            self.weights[name] = self.weights[name].to(weight.device)
+
     def update(self, model: nn.Module, step: int) -> None:
         """Moves the average towards the weights after optimiser step `step` (from 1)."""
         if self.decay:

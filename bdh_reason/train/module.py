@@ -141,6 +141,7 @@ class Learner(lightning.LightningModule):
             weight.grad = None  # validation, checkpoints and the next forward pass can use the room
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        self.average.follow(self.model)  # Lightning has just moved what it knows of
         matrices = [weight for weight in self.model.parameters() if min(weight.shape) > 1 and weight.ndim > 1]
         others = [weight for weight in self.model.parameters() if min(weight.shape) == 1 or weight.ndim == 1]
         options = self.recipe.optimiser
