@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bdh_reason.errors import UserError, unknown
@@ -75,16 +76,33 @@ def read_yaml(text: str, where: str) -> Any:
         raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
 
 
+def read_text(path: Path, kind: str) -> str:
+    """The text of a file that somebody wrote, `kind` as in "a recipe in YAML". Raises UserError where it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8: byte {error.start}", kind) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", kind) from error
+
+
 def line_of(text: str, keys: Iterable[str]) -> int:
-    """The line of a YAML text, from 1, on which the entry that these keys lead to begins, or the last of them that is there."""
+    """The line of a YAML text, from 1, on which the entry that these keys lead to begins, or the last of them that is there. A key is known as it stands
+    there and as it was read: 5e-4 is 0.0005 too.
+    """
     import yaml
 
     node, line = yaml.compose(text, yaml.SafeLoader), 1
     for key in keys:
         children = node.value if isinstance(node, yaml.CollectionNode) else []
-        named = [(child[0].value, *child) if isinstance(child, tuple) else (str(place), child, child) for place, child in enumerate(children)]
-        found = next(((mark, inside) for name, mark, inside in named if name == key), None)
+        named = [(_names(child[0]), *child) if isinstance(child, tuple) else ([str(place)], child, child) for place, child in enumerate(children)]
+        found = next(((mark, inside) for names, mark, inside in named if key in names), None)
         if found is None:
             break
         line, node = found[0].start_mark.line + 1, found[1]
     return int(line)
+
+
+def _names(key: Any) -> list[Any]:
+    """What a key of YAML may be called."""
+    return [key.value, str(read_yaml(key.value, "a key"))] if isinstance(key.value, str) and key.style is None else [key.value]

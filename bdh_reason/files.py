@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from bdh_reason.errors import BusyError, UnwritableError
@@ -27,6 +28,15 @@ def sync(file: Any) -> None:
     """Nothing counts as written before the disk has it."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def writable(path: Path) -> None:
+    """Raises UnwritableError where a file could not be written: said before the work whose result it takes. Leaves nothing behind."""
+    with writing(path):
+        if path.exists():
+            path.open("ab").close()
+        else:  # what was made here and removed again could be another process's by then
+            TemporaryFile(dir=next(parent for parent in path.parents if parent.exists())).close()
 
 
 @contextmanager

@@ -70,7 +70,9 @@ def fill(net: Network, rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def dig(net: Network, rng: np.random.Generator, value_NX: np.ndarray) -> np.ndarray:
-    """Which variables to show of each solution, bool [N, X], so that it stays the only one; none can be spared, unless 1,000 guesses left that open."""
+    """Which variables to show of each solution, bool [N, X], so that it stays the only one; none can be spared but those of which
+    1,000 guesses left that open.
+    """
     return _dig(net, rng, 1 << np.ascontiguousarray(value_NX))
 
 

@@ -7,9 +7,10 @@ A prompt lists the edges, two letters each, and then every node with its colour,
     reply    gfhaiebhfiajehdhjejbfefhjhjifaedcdadgdchgciajcdbaga3b3c3d2e3f2g1h1i1j2
     chance   1.5e-04
 
-The graph is planted: the nodes are split into three classes of a size, five edges for every two nodes are drawn between classes, and no given colour can be
-spared. The horizon is the number of nodes, chance is 3^-blanks. An edge list and no adjacency matrix, because it grows with the nodes and not with their
-square; a model has to find a node by its letter.
+The graph is planted: the nodes are split into three classes of a size, five edges for every two nodes are drawn between classes, and a colour is given
+where it cannot be spared, or where 1,000 guesses would leave that open, as they did for none of 38,615 at 52 nodes. The horizon is the number of
+nodes, chance is 3^-blanks. An edge list and no adjacency matrix, because it grows with the nodes and not with their square; a model has to find a node by
+its letter.
 
 Axes: N problems, T = 2E + 2V positions, E edges, V nodes.
 """

@@ -8,8 +8,9 @@ A prompt is the square in reading order, a reply the same square filled in:
     chance   6.0e-08
 
 With `signs` the text holds a byte for each pair of neighbours too: `<`, `>` or `-` for no sign between the symbols of a row, and after each row but the
-last a line of `^` (less above), `v` (less below) or `-`. No clue can be spared beside the signs, and to prove that takes over a millisecond at n = 12, with
-signs several times that. The horizon is n, chance is n^-blanks.
+last a line of `^` (less above), `v` (less below) or `-`. A clue stays where it cannot be spared beside the signs, or where 1,000 guesses leave that open:
+without signs none of 63,790 clues at n = 12 was left over, with signs 48 of 22,709, 2 of 13,874 at n = 10 and none of 10,393 at n = 9.
+To find out takes over a millisecond at n = 12, with signs several times that. The horizon is n, chance is n^-blanks.
 
 The candidate view has a token for each cell and symbol, related by cell, row and column, as in Sudoku without its boxes. With signs there is none: they
 tell symbols apart, and candidates do not know theirs. Small squares without signs have few problems: 12 families for n = 4, some 800 for 5. A data set

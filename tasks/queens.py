@@ -7,8 +7,9 @@ A prompt has a byte for each row of the board: the letter of its queen's column,
     reply    gdbehacf
     chance   3.8e-06
 
-The horizon is n, chance is n^-blanks. No given queen can be spared. The candidate view is the board itself, with a token for each square. Small boards have
-few problems: 3 families for n = 6, 75 for 7, 239 for 8, some 1,400 for 9. A data set says in its manifest how many families each split has.
+The horizon is n, chance is n^-blanks. A queen is given where she cannot be spared, or where 1,000 guesses would leave that open, as they did for none of
+37,092 at n = 32. The candidate view is the board itself, with a token for each square. Small boards have few problems: 3 families for n = 6, 75 for 7, 239
+for 8, some 1,400 for 9. A data set says in its manifest how many families each split has.
 
 Axes: N problems, n rows and as many columns, T = n positions, C = n·n squares.
 """

@@ -149,6 +149,7 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("train", "sudoku4", "--set", "model.name=bhd"), "did you mean 'bdh'"),
         (("train", "sudoku4", "--max-time", "soon"), "e.g. 9m"),
         (("train", "sudoku4", *TINY, "--set", "batch=5"), "another recipe"),
+        (("train", "sudoku4", *TINY, "--set", "data.folder=nowhere"), "another recipe"),  # said before there are data
         (("train", "sudoku4", "--device", "tpu"), "auto, cpu or cuda"),
         (("eval", "--task", "sudokku"), "unknown task 'sudokku'"),
         (("eval", "--task", "sudokku", "--model", "chance", "--data", "x"), "no data set in x"),
@@ -161,6 +162,9 @@ def test_an_audit_that_finds_something_exits_with_1(home):
         (("autopsy", "chance"), "chance is a guess"),
         (("solve", "--model", "runs/sudoku4", "--gif", "a.png", "12"), "the name of a .gif file"),
         (("solve", "--model", "runs/sudoku4", "--html", "no/a.html", "12"), "no folder no"),
+        (("solve", "--model", "runs/sudoku4", "--gif", "/proc/a.gif", "12"), "cannot write to /proc/a.gif"),
+        (("solve", "--model", "runs/sudoku4", "--film", "/proc/a.json", "12"), "cannot write to /proc/a.json"),
+        (("probe", "runs/nothing", "--out", "/proc/probe"), "cannot write to /proc/probe/rows.jsonl"),
         (("solve", "--model", "runs/sudoku4", "--delay", "-1", "12"), "0 to 60 seconds"),
         (("solve", "--model", "runs/sudoku4", "--delay", "nan", "12"), "0 to 60 seconds"),
         (("solve", "--model", "chance", "12"), "chance is a guess; allowed: a trained model"),
@@ -189,6 +193,20 @@ def test_a_mistake_gets_one_message_and_exit_code_2(home, words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_an_exam_that_fails_leaves_no_file_and_no_folder_behind(home):
+    for words in (("eval", "--model", "chance", "--rows", "later/rows.jsonl"), ("probe", "runs/nothing", "--out", "later/probe")):
+        assert bdh_reason(*words, cwd=home).returncode == 2
+    assert not (home / "later").exists()
+
+
+def test_a_report_that_cannot_be_written_is_told_before_rows_are_read(tmp_path):
+    (tmp_path / "results" / "README.md").mkdir(parents=True)
+    (tmp_path / "rows.jsonl").write_text("no row")
+    done = bdh_reason("report", "rows.jsonl", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot write to results/README.md" in done.stderr
 
 
 def test_a_fresh_process_ends_with_the_same_codes(home):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bdh_reason.errors import UserError
-from bdh_reason.files import alone
+from bdh_reason.files import alone, writable
 
 IN = "import sys, time; from pathlib import Path; from bdh_reason.files import alone\n"
 
@@ -49,6 +49,16 @@ def test_where_there_are_no_holds_nobody_is_kept_out(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", none)
     with alone(tmp_path, wait=False), alone(tmp_path, wait=True):
         pass
+
+
+def test_whether_a_file_can_be_written_is_known_without_a_trace(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for path in ("file", "new", "no/folder/yet"):
+        writable(tmp_path / path)
+    for path in (tmp_path, tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=f"cannot write to {path}"):
+            writable(path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):

@@ -45,10 +45,16 @@ def test_a_mistake_is_named(changes, message):
 def test_an_unknown_recipe_and_a_file_that_is_no_recipe_are_named(tmp_path):
     with pytest.raises(UserError, match=r"unknown recipe 'sudoku7'.*did you mean"):
         load("sudoku7", {})
-    for text, message in (("- 1", "holds no mapping"), ("a: [", "is not YAML")):
-        (tmp_path / "mine.yaml").write_text(text)
+    for text, message in ((b"- 1", "holds no mapping"), (b"a: [", "is not YAML"), (b"a: \xff", "not text in UTF-8: byte 3")):
+        (tmp_path / "mine.yaml").write_bytes(text)
         with pytest.raises(UserError, match=message):
             load(str(tmp_path / "mine.yaml"), {})
+
+
+@pytest.mark.parametrize(("asked", "given"), [("train", {"train": [4, 8, 4]}), ("exam", {"train": [4, 8], "exam": [16, 4, 16, 4]})])
+def test_a_horizon_twice_is_refused(asked, given):
+    with pytest.raises(UserError, match=rf"horizon 4 twice in horizons\.{asked} = "):
+        load("flipflop", {"horizons": given})
 
 
 def test_a_recipe_cannot_be_changed():

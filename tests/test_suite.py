@@ -10,7 +10,7 @@ from toy import installed
 
 from bdh_reason.cli.suite import suite as suite_cli
 from bdh_reason.compare import probe
-from bdh_reason.errors import RunError, UserError
+from bdh_reason.errors import InterruptedRunError, RunError, UserError
 from bdh_reason.evaluate.rows import read
 from bdh_reason.suite import run as running
 from bdh_reason.suite.plan import FOLDER, load_plan, suite_names
@@ -93,6 +93,80 @@ def test_a_suite_stops_when_its_time_is_over_and_goes_on(plan, monkeypatch):
     assert [status for _, status in go(plan)] == ["done"] * 8
 
 
+@pytest.fixture
+def pair(plan):
+    """Two cells."""
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "axes": {"noise": ARMS["noise"]}, "seeds": [0]}))
+    return plan
+
+
+class Killed(BaseException):
+    """In place of SIGKILL, after which nothing is tidied up."""
+
+
+def kill(plan, monkeypatch, before=lambda *_: None):
+    """A call whose process dies in its first training, after what `before` does."""
+
+    def die(recipe, data, folder, *_):
+        before(folder)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train", die)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            go(plan)
+
+
+def test_a_cell_that_is_killed_again_and_again_fails_in_a_row_and_the_others_go_on(pair, monkeypatch):
+    for _ in range(1 + 3):  # the first leaves its data
+        kill(pair, monkeypatch)
+    for _ in range(2):
+        statuses = go(pair)
+        assert [status for _, status in statuses] == ["failed", "done"]
+    (failure,) = [row for row in read([pair.parent / "rows.jsonl"]) if row.error]
+    assert failure.error.startswith("RunError: begun 3 times and killed each time before anything new was kept")
+    (pair.parent / "runs" / "seed0" / "still-begun.json").unlink()
+    assert {status for _, status in go(pair)} == {"done"}
+
+
+def test_a_cell_that_gets_on_may_be_killed_as_often_as_it_likes(pair, monkeypatch):
+    def get_on(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "state.json").open("a") as file:
+            file.write("on")
+
+    monkeypatch.setattr(running, "refuse_another", lambda *_: None)
+    for _ in range(1 + 2):
+        kill(pair, monkeypatch)
+    for _ in range(5):
+        kill(pair, monkeypatch, get_on)
+    for _ in range(2):
+        kill(pair, monkeypatch)
+    (pair.parent / "runs" / "seed0" / "still" / "state.json").unlink()
+    assert {status for _, status in go(pair)} == {"done"}
+
+
+def test_what_ends_in_its_own_words_is_no_kill(pair, monkeypatch):
+    def interrupted(*_):
+        raise InterruptedRunError("terminated")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train", interrupted)
+        for _ in range(4):
+            with pytest.raises(InterruptedRunError):
+                go(pair)
+    assert {status for _, status in go(pair)} == {"done"}
+
+
+def test_another_recipe_in_a_folder_is_seen_before_data_are_built(pair, monkeypatch):
+    go(pair)
+    pair.write_text(json.dumps({**json.loads(pair.read_text()), "settings": {"steps": 3, "batch": 4}}))
+    monkeypatch.setattr(running, "splits", lambda *_: pytest.fail("built"))
+    assert {status for _, status in go(pair)} == {"failed"}
+    assert all("another recipe" in row.error for row in read([pair.parent / "rows.jsonl"]) if row.error)
+
+
 def test_suites_that_come_with_the_package_are_plans_of_recipes():
     assert suite_names() == sorted(path.stem for path in FOLDER.glob("*.yaml"))
     for name in suite_names():
@@ -124,6 +198,18 @@ def test_what_is_no_suite_is_refused(change, message, plan):
         load_plan(str(plan))
     with pytest.raises(UserError, match="ablation"):
         load_plan("ablatoin")
+
+
+def test_a_name_that_yaml_reads_as_a_number_wants_quotes_and_a_file_of_another_encoding_is_named(plan):
+    given = json.loads(plan.read_text())
+    plan.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in {**given, "axes": 0}.items()).replace("axes: 0", "axes:\n  lr:\n    5e-4: {}"))
+    with pytest.raises(UserError, match=r"the key 0.0005 of .*sizes.yaml, line 5, which YAML reads as no text; .*put it in quotes"):
+        load_plan(str(plan))
+    plan.write_text(plan.read_text().replace("5e-4", '"5e-4"'))
+    assert [cell.arm for cell in load_plan(str(plan)).cells] == ["5e-4", "5e-4"]
+    plan.write_bytes(b"seeds: \xff")
+    with pytest.raises(UserError, match=r"sizes.yaml is not text in UTF-8: byte 7; allowed: a suite in YAML"):
+        load_plan(str(plan))
 
 
 @pytest.fixture

@@ -49,9 +49,10 @@ def context(
     from bdh_reason.compare.report import report
     from bdh_reason.evaluate.context import examine
     from bdh_reason.evaluate.rows import append
+    from bdh_reason.files import writable
 
     if rows:
-        append(rows, [])  # a file that cannot be written is told before the work
+        writable(rows)
     counts, horizons = options.numbers("--shots", shots) or (), options.numbers("--horizon", horizon)
     where, show = options.device(device), options.progress("evaluating")
     results = examine(model, task, counts, cipher, depth, where, datasets, show, folder, split, horizons, limit, seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import click
 
@@ -40,12 +39,10 @@ def probe(
     from bdh_reason.compare.probe import lines, write
     from bdh_reason.config import words
     from bdh_reason.evaluate.probe import probe as look
-    from bdh_reason.files import writing
+    from bdh_reason.files import writable
 
     if out:
-        with writing(out):  # a place that cannot be written is told before the work
-            out.mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=out).close()
+        writable(out / "rows.jsonl")
     rows = look(model, text, task, words(pairs), concept, depth, limit, seed, options.device(device), options.progress("probing"))
     click.echo("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if json_lines else "\n".join(lines(rows)))
     if out:

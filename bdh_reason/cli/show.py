@@ -33,8 +33,11 @@ def write_report(files: tuple[Path, ...]) -> None:
 
     Lines that are no rows are left out and named, on the page too, with exit code 2.
     """
-    from bdh_reason.compare.report import write
+    from bdh_reason.compare.report import RESULTS, write
+    from bdh_reason.files import writable
 
+    for name in ("report.html", "README.md", "language.md", "figures/curve.svg") if RESULTS.is_dir() else ():
+        writable(RESULTS / name)
     written, complaints = write(_files(files))
     for path in written:
         click.echo(path)

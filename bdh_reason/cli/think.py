@@ -56,12 +56,15 @@ def train(
     from bdh_reason.train import ranks
     from bdh_reason.train.memory import wanted
     from bdh_reason.train.problems import splits
+    from bdh_reason.train.run import refuse_another
     from bdh_reason.train.run import train as run
     from bdh_reason.train.tracking import Tracking
 
     tracking.mode(online)  # a missing key is told before data are built
     seconds, where = options.seconds(max_time), options.device(device, lambda: wanted(chosen))
     folder, log = out or options.ROOTS["runs"] / chosen.name, Tracking(online=online, draw=boards)
+    if resume == "auto":
+        refuse_another(chosen, folder)
     ranks.launch(ranks.count(devices, where, [one.batch for one in chosen.each]))
     with ranks.together(where):
         with ranks.first_alone():
@@ -95,10 +98,11 @@ def evaluate(task: str, models: tuple[str, ...], device: str, depth: str | None,
     from bdh_reason.config import words
     from bdh_reason.evaluate.exam import examine
     from bdh_reason.evaluate.rows import append
+    from bdh_reason.files import writable
 
     json_lines, pairs = asked.pop("json_lines"), asked.pop("pairs")
     if rows:
-        append(rows, [])  # a file that cannot be written is told before the work
+        writable(rows)
     depths, horizons = options.numbers("--depth", depth), options.numbers("--horizon", horizon)
     show = options.progress("evaluating")
     results = examine(task, words(pairs), models, depths, options.device(device), datasets, show, horizons=horizons, **asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bdh_reason.errors import UserError
-from bdh_reason.files import replace, writing
+from bdh_reason.files import replace, writable, writing
 from bdh_reason.task import Board, Task
 
 SURE = 0.9  # probability from which a blank shows one symbol instead of its candidates
@@ -92,11 +92,13 @@ def _clashes(board: Board, belief_FTS: np.ndarray) -> np.ndarray:
 
 
 def check(path: Path | None, suffix: str) -> None:
-    """Raises UserError for a file to write that is of another kind, is a folder, or lies in none: said before anything is thought about."""
+    """Raises UserError for a file to write that is of another kind, is a folder, lies in none or cannot be written: said before anything is thought about."""
     if path and (path.suffix.lower() != suffix or path.is_dir()):
         raise UserError(f"the film into {path}", f"the name of a {suffix} file")
     if path and not path.parent.is_dir():
         raise UserError(f"no folder {path.parent} for {path.name}", "a folder that is there")
+    if path:
+        writable(path)
 
 
 def write(path: Path, content: bytes) -> None:

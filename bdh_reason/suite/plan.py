@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from bdh_reason.config import line_of, read_yaml
+from bdh_reason.config import line_of, read_text, read_yaml
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.train.match import figure, match
 from bdh_reason.train.recipe import Recipe, lay_over, load
@@ -124,7 +124,7 @@ def read_plan(cls: type[P], kind: str, reference: str, folder: Path) -> tuple[st
     path = place(reference, folder)
     if not path.is_file():
         raise unknown(kind, reference, [known.stem for known in folder.glob("*.yaml")])
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, f"a {kind} in YAML")
     given = read_yaml(text, str(path))
     try:
         return path.stem, cls.model_validate(given, strict=False)
@@ -133,6 +133,9 @@ def read_plan(cls: type[P], kind: str, reference: str, folder: Path) -> tuple[st
         keys = [str(key) for key in problem["loc"]]
         if keys[:1] == ["axes"] and isinstance(given["axes"], dict):
             keys = [keys[0], *keys[2:]]
+        if keys[-1:] == ["[key]"]:
+            where = f"{path}, line {line_of(text, keys[:-1])}"
+            raise UserError(f"the key {problem['input']!r} of {where}, which YAML reads as no text", "text", "put it in quotes as it stands there") from error
         where = f"{path}, line {line_of(text, keys)}"
         if problem["type"] == "extra_forbidden" and len(keys) == 1:
             raise unknown("key", keys[0], cls.model_fields, where) from error

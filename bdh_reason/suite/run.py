@@ -26,11 +26,12 @@ from bdh_reason.evaluate.merge import merge
 from bdh_reason.evaluate.probe import probe
 from bdh_reason.evaluate.rows import Row, add, read
 from bdh_reason.evaluate.samples import boards
-from bdh_reason.files import alone, replace
+from bdh_reason.files import alone, replace, writable
+from bdh_reason.suite.attempts import counted
 from bdh_reason.suite.plan import Asked, Cell, Look, Plan
 from bdh_reason.train.plan import cost
 from bdh_reason.train.problems import splits
-from bdh_reason.train.run import train
+from bdh_reason.train.run import refuse_another, train
 from bdh_reason.train.tracking import Tracking
 
 Status = Literal["done", "stopped", "failed", "busy", "waits"]
@@ -63,10 +64,11 @@ class Work:
 def run(plan: Plan, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Cell, Status]]:
     """Trains and examines the cells in turn until all are done or `max_seconds` are over; yields each with how it ended.
 
-    done: its rows are there. stopped: by the time, it goes on in the next call. failed: a row says why, the next call tries again. busy: another process
-    is at it, so the same command in several processes, each with a device of its own, shares the cells. waits: for an arm that is not done.
-    Raises InterruptedRunError when it is told to stop, and UnwritableError for what the disk refuses.
+    done: its rows are there. stopped: by the time, it goes on in the next call. failed: a row says why, the next call tries again, but for what was killed
+    again and again (`attempts.counted`). busy: another process is at it, so the same command in several processes, each with a device of its own, shares the
+    cells. waits: for an arm that is not done. Raises InterruptedRunError when it is told to stop, and UnwritableError for what the disk refuses.
     """
+    writable(places.rows)
     work, ended = Work(plan, places, device, progress), dict[Path, Status]()
     end = None if max_seconds is None else time.monotonic() + max_seconds
     for cell in plan.cells:
@@ -83,9 +85,9 @@ def run(plan: Plan, places: Places, device: str, max_seconds: float | None, prog
 
 def _tried(cell: Cell, work: Work, left: float | None) -> Status:
     """One cell; what goes wrong in it is a row, and the others go on."""
-    failed = work.folder(cell).with_name(f"{cell.arm}-failed.jsonl")
+    failed, mark = (work.folder(cell).with_name(f"{cell.arm}-{name}") for name in ("failed.jsonl", "begun.json"))
     try:
-        with alone(work.places.runs / "holds" / cell.place, wait=False):
+        with alone(work.places.runs / "holds" / cell.place, wait=False), counted(mark, _kept(cell, work)):
             status = _done(cell, work, left)
     except (InterruptedRunError, UnwritableError):
         raise
@@ -101,6 +103,14 @@ def _tried(cell: Cell, work: Work, left: float | None) -> Status:
         return "failed"
     failed.unlink(missing_ok=True)
     return status
+
+
+def _kept(cell: Cell, work: Work) -> list[str]:
+    """What a killed attempt may have left behind: the state of the training, records, and data, for this cell or another."""
+    folder, data = work.folder(cell), work.places.datasets
+    state = folder / "state.json"
+    files = [*folder.glob("rows-*.jsonl"), *data.glob("**/*.chunk"), *data.glob("**/manifest.json")]
+    return [cell.recipe.model_dump_json(), state.read_text(encoding="utf-8") if state.exists() else "", *sorted(map(str, files))]
 
 
 def _done(cell: Cell, work: Work, left: float | None) -> Status:
@@ -132,6 +142,7 @@ def _made(cell: Cell, work: Work, left: float | None) -> bool:
     recipe = cell.recipe
     if recipe.start and (beside / recipe.start).is_dir():
         recipe = recipe.model_copy(update={"start": str(beside / recipe.start)})
+    refuse_another(recipe, folder)
     log = Tracking(work.places.runs.name, draw=boards)
     return train(recipe, splits(recipe, work.places.datasets, work.progress), folder, work.device, True, left, log).done == recipe.steps
 

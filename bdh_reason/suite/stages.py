@@ -17,7 +17,7 @@ from bdh_reason.suite.run import Places, once, record
 from bdh_reason.suite.sequence import Sequence, Stage, part, recipes, stages
 from bdh_reason.train.problems import dataset, splits
 from bdh_reason.train.recipe import Recipe
-from bdh_reason.train.run import train
+from bdh_reason.train.run import refuse_another, train
 
 
 def run(name: str, sequence: Sequence, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Stage, bool]]:
@@ -32,6 +32,7 @@ def run(name: str, sequence: Sequence, places: Places, device: str, max_seconds:
             return
         folder = places.runs / stage.place
         recipe, trained = _begin(stage, places.runs)
+        refuse_another(recipe, trained)
         outcome = train(recipe, splits(recipe, places.datasets, progress), trained, device, True, left)
         whole = outcome.done == recipe.steps
         if whole:

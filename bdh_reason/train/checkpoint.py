@@ -123,6 +123,22 @@ class Checkpoint(NamedTuple):
 
 def read(path: Path) -> Checkpoint:
     """The checkpoint that a JSON describes. Raises UserError where it is missing, damaged, cut short or of another schema version."""
+    card, parts, sha256 = _described(path)
+    found = _begin(card)
+    tensors = pieces.read(parts, found)
+    if tensors is None or found.hexdigest() != sha256:
+        held = sum(part.stat().st_size for part in parts)
+        raise UserError(f"{path} and its weights ({held} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again")
+    return Checkpoint(card, tensors, sha256)
+
+
+def read_card(path: Path) -> Card:
+    """What a checkpoint says of itself, without its weights: nobody has compared their SHA-256. Raises UserError as `read` does but for that."""
+    return _described(path)[0]
+
+
+def _described(path: Path) -> tuple[Card, list[Path], str]:
+    """The card that a JSON holds, the files of its weights, and the SHA-256 of both."""
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}", "a folder or .json that training wrote", "`bdh-reason train` writes one")
     try:
@@ -137,12 +153,6 @@ def read(path: Path) -> Checkpoint:
     if missing := [part for part in parts if not part.is_file() or not part.stat().st_size]:
         raise UserError(f"{missing[0]} is missing", "the file as training wrote it, beside its JSON")
     try:
-        card = Card(**about)
+        return Card(**about), parts, sha256
     except TypeError as error:
         raise UserError(f"{path} is damaged: {error}", "the file as training wrote it") from error
-    found = _begin(card)
-    tensors = pieces.read(parts, found)
-    if tensors is None or found.hexdigest() != sha256:
-        held = sum(part.stat().st_size for part in parts)
-        raise UserError(f"{path} and {name} ({held} bytes) are cut short or changed", "the files as training wrote them", "--resume never starts again")
-    return Checkpoint(card, tensors, sha256)

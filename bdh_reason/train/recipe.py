@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 
 from bdh_reason import discover
-from bdh_reason.config import configure, read_yaml
+from bdh_reason.config import configure, read_text, read_yaml
 from bdh_reason.data.shots import stretched
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.model import Model
@@ -82,6 +82,10 @@ class Recipe(Section):
         """What no field can say alone. Raises UserError."""
         if self.parts and self.horizons:
             raise UserError("parts and horizons in one recipe", "one of them")
+        for asked in ("train", "exam") if self.horizons else ():
+            horizons = getattr(self.horizons, asked)
+            if twice := {horizon for horizon in horizons if horizons.count(horizon) > 1}:
+                raise UserError(f"horizon {min(twice)} twice in horizons.{asked} = {list(horizons)}", "every horizon once")
         if abs(sum(self.shares) - 1) > 1e-9:
             raise UserError(f"parts with shares of {', '.join(f'{share:g}' for share in self.shares)}", f"shares that add up to 1, not to {sum(self.shares):g}")
         if self.frozen and (self.model.name != "bdh" or self.frozen > (config := self.model_options()).n // config.heads):
@@ -197,10 +201,7 @@ def load(reference: str, changes: dict[str, Any]) -> Recipe:
     path = Path(reference) if reference.endswith((".yaml", ".yml")) else FOLDER / f"{reference}.yaml"
     if not path.is_file():
         raise unknown("recipe", reference, recipe_names())
-    try:
-        given = read_yaml(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8", "a recipe in YAML") from error
+    given = read_yaml(read_text(path, "a recipe in YAML"), str(path))
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no mapping", "key: value lines")
     return parse(lay_over({"name": path.stem, **given}, changes), str(path))

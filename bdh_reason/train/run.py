@@ -23,10 +23,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from bdh_reason.errors import InterruptedRunError, UserError
 from bdh_reason.files import alone, writing
+from bdh_reason.tracking import mode
 from bdh_reason.train import ranks
 from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
-from bdh_reason.train.checkpoint import Card, locate, read
+from bdh_reason.train.checkpoint import Card, locate, read, read_card
 from bdh_reason.train.ending import Ending
 from bdh_reason.train.flight import Batch, tensors
 from bdh_reason.train.memory import check as check_memory
@@ -89,6 +90,8 @@ def train(
     validation = Validation([quiz(one, its) for one, its in zip(learner.each, splits)])
     sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
     goes_on = resume and (folder / "state.json").exists()
+    if not resume:
+        mode(tracking.online)
     parents = [] if goes_on else _begin(learner, recipe)  # may refuse, or be what lies in the folder: so before anything there is removed
     with nullcontext() if ranks.rank() else alone(folder, wait=False):
         with ranks.first_alone():
@@ -167,16 +170,24 @@ def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:
 
 
 def _state(recipe: Recipe, splits: Sequence[Splits | Texts], folder: Path) -> tuple[Card, dict[str, torch.Tensor]]:
+    refuse_another(recipe, folder)
     card, kept, _ = read(folder / "state.json")
-    if not _goes_on(begun := parse(card.recipe, str(folder / "state.json")), recipe, card.step):
-        mine, theirs = recipe.model_dump(mode="json"), begun.model_dump(mode="json")
-        differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
-        raise UserError(f"{folder} holds a run of another recipe ({'; '.join(differing)})", "the same recipe", "choose another --out, or --resume never")
     there, here = [card.data_hash, *card.others], [its.data_hash for its in splits]
     if there != here:
         known, given = next((one[:12], other[:12]) for one, other in zip(there, here) if one != other)
         raise UserError(f"{folder} was trained on other data ({known}, not {given})", "the same data", "choose another --out")
     return card, kept
+
+
+def refuse_another(recipe: Recipe, folder: Path) -> None:
+    """Raises UserError where a run lies in a folder that `recipe` would not have begun so: said before data are built for it."""
+    if not (folder / "state.json").exists():
+        return
+    card = read_card(folder / "state.json")
+    if not _goes_on(begun := parse(card.recipe, str(folder / "state.json")), recipe, card.step):
+        mine, theirs = recipe.model_dump(mode="json"), begun.model_dump(mode="json")
+        differing = [f"{key}: {theirs.get(key)} there, {mine[key]} here" for key in mine if mine[key] != theirs.get(key)]
+        raise UserError(f"{folder} holds a run of another recipe ({'; '.join(differing)})", "the same recipe", "choose another --out, or --resume never")
 
 
 def _begin(learner: Learner, recipe: Recipe) -> list[dict[str, Any]]:
