@@ -38,7 +38,8 @@ def line(table, word):
 def test_twins_are_of_the_same_exam_kind_and_seed():
     rows = [*trio(0), *trio(1), *trio(0, arch="transformer")]
     found = pairs(rows)
-    assert {(key[0], key[1]) for key in found} == {(f"{arch}-both", what) for arch in ("bdh", "transformer") for what in ("sudoku", "book")}
+    alone = {"sudoku": "alone", "book": "prose"}
+    assert {key[:3] for key in found} == {(f"{arch}-both", f"{arch}-{alone[what]}", what) for arch in ("bdh", "transformer") for what in alone}
     assert sorted(len(of) for of in found.values()) == [1, 1, 2, 2]
     for change in ({"depth": 9}, {"data_hash": "z"}, {"seed": 7}, {"arch": "lstm"}, {"mode": "windows"}, {"n": 5}, {"split": "validation"}):
         both, text, alone, prose = trio(0)
@@ -46,10 +47,18 @@ def test_twins_are_of_the_same_exam_kind_and_seed():
     assert not twins(trio(0)[2:])
 
 
-def test_of_several_twins_the_best_counts():
+def test_of_several_twins_none_is_chosen_by_its_score():
     worse = [replace(row, model=f"{row.model}-2", weights=f"{row.weights}-2") for row in trio(0, alone=0.1, apart=9.0)[2:]]
     for rows in ([*trio(0), *worse], [*worse, *trio(0)]):
-        assert {score(pair.alone) for of in pairs(rows).values() for pair in of} == {0.9, 3.0}
+        found = pairs(rows)
+        assert {key[1]: score(pair.alone) for key, (pair,) in found.items()} == {"bdh-alone": 0.9, "bdh-prose": 3.0, "bdh-alone-2": 0.1, "bdh-prose-2": 9.0}
+        assert len(twins(rows).splitlines()) == 2 + 4
+
+
+def test_of_a_twin_that_was_trained_on_the_newest_weights_count():
+    older = [replace(row, step=1, weights=f"{row.weights}-1") for row in trio(0, alone=0.1, apart=9.0)[2:]]
+    newer = [row if row.model.endswith("both") else replace(row, step=2) for row in trio(0)]
+    assert sorted(score(pair.alone) for its in pairs([*newer, *older]).values() for pair in its) == [0.9, 3.0]
 
 
 def test_the_gap_is_paired_and_its_direction_is_that_of_the_score():

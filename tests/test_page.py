@@ -12,19 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from test_table import ROW
 
-from bdh_reason.compare import report
+from bdh_reason.compare import gaps, report
 from bdh_reason.compare.page import chart, figures, page
 from bdh_reason.compare.page.evidence import Evidence
 from bdh_reason.compare.page.sections import SECTIONS
 from bdh_reason.compare.pairs import difference, pairs
 from bdh_reason.compare.stats import Estimate
 from bdh_reason.errors import UserError
+from bdh_reason.evaluate import outcomes
 from bdh_reason.evaluate.metrics import wilson
-from bdh_reason.evaluate.rows import append
+from bdh_reason.evaluate.rows import Found, append
 
 BDH = replace(ROW, model="six", arch="bdh", seed=0, step=500, match="params", weights="a" * 64, mode="in_place", data_hash="d" * 64, commit="c0ffee")
 BDH = replace(BDH, train_flops=2e12, state_floats=6912, problems_per_s=12.5, unseen=True)
@@ -152,7 +154,7 @@ def test_claims_are_shown_apart_from_what_was_measured():
     parts = re.findall(r'<section id="(\w+)">(.*?)</section>', page(evidence([BDH], claims=[claimed]))[0].decode(), re.DOTALL)
     assert [name for name, text in parts if "99.9 %" in text] == ["claims"]
     assert "six" not in dict(parts)["claims"]
-    for claim in report.yaml.safe_load(report.CLAIMS.read_text(encoding="utf-8")):
+    for claim in yaml.safe_load(report.CLAIMS.read_text(encoding="utf-8")):
         assert set(claim) == set(claimed)
         assert all(claim.values())
 
@@ -228,6 +230,45 @@ def test_pairs_are_of_the_same_problems_and_of_what_is_equal():
     assert pairs([BDH, OTHER])[0].mismatch == pytest.approx(24800 / 24600 - 1)
     for change in ({"depth": 8}, {"data_hash": "e"}, {"match": None}, {"match": "flops"}, {"params": 30000}, {"seed": 1}, {"n": 7}, {"arch": "bdh"}):
         assert pairs([BDH, replace(OTHER, **change)]) == []
+
+
+def told(row, seed, share, **changes):
+    """A row that tells what came of each of 400 problems."""
+    right_N = np.random.default_rng([seed, int(share * 100)]).random(400) < share
+    packed = {"n": 400, "items": "same", "outcomes": outcomes.pack(right_N), "exact_match": float(right_N.mean())}
+    return replace(row, seed=seed, **{**packed, **changes})
+
+
+def test_pairs_that_tell_what_came_of_each_problem_have_the_gap_of_compare_over_their_seeds():
+    rows = [told(row, seed, share) for row, share in ((BDH, 0.9), (OTHER, 0.8)) for seed in (0, 1, 2)]
+    (pair,) = pairs(random.Random(0).sample(rows, len(rows)))
+    (gap,) = gaps.compare([Found(row, str(place)) for place, row in enumerate(rows)], "six", ["six-transformer"])
+    assert (pair.paired, len(pair.runs)) == (True, 3)
+    assert pair.difference == pytest.approx(gap.test.gap)
+    figure = figures.by_pair(rows)
+    assert [one.label for one in figure.panels[0].series] == ["sudoku 6×6, 16 steps, n 400, 3 seeds"]
+    assert "1 of 1 lines, n 400 to 400, of rows that tell what came of each problem" in figure.caption
+    assert "Newcombe" not in figure.caption
+    assert len(figure.rows) == 6
+
+
+def test_pairs_that_do_not_tell_it_are_independent_samples_and_marked_so():
+    rows = [told(BDH, 0, 0.9), told(OTHER, 0, 0.8), told(BDH, 1, 0.9), told(OTHER, 1, 0.8, outcomes=None), told(BDH, 2, 0.9), told(OTHER, 2, 0.8, items="z")]
+    found = pairs(rows)
+    assert sorted((pair.paired, pair.bdh.seed) for pair in found) == [(False, 1), (False, 2), (True, 0)]
+    alone = next(pair for pair in found if pair.bdh.seed == 1)
+    assert alone.difference == difference(*(Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows[2:4]))
+    figure = figures.by_pair(rows)
+    assert sorted(one.label[-1] for one in figure.panels[0].series) == ["*", "*", "0"]
+    assert "1 of 3 lines" in figure.caption
+    assert "2 of 3 lines, n 400 to 400, marked *" in figure.caption
+
+
+def test_two_runs_of_one_recipe_and_seed_are_not_taken_for_seeds():
+    rows = [told(row, seed, 0.9, recipe=row.arch) for row in (BDH, OTHER) for seed in (0, 1)]
+    again = replace(rows[0], model="again", weights="c" * 64)
+    assert [len(pair.runs) for pair in pairs(rows)] == [2]
+    assert [len(pair.runs) for pair in pairs([*rows, again])] == [1, 1, 1]
 
 
 def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says():

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from bdh_reason.compare.stats import Estimate, estimate, resampled
+from bdh_reason.compare.stats import Estimate, estimates, resampled
 from bdh_reason.compare.table import markdown, model_name, problem_name
 from bdh_reason.evaluate.rows import Row
 
@@ -76,10 +76,10 @@ def _matrix(plan: str, tasks: tuple[str, ...], strategy: str, runs: Sequence[tup
     flat = (len(runs), -1)
     drawn_WIJ = resampled(exact_RIJ.reshape(flat), n_RIJ.reshape(flat)).reshape(-1, *exact_RIJ.shape[1:])
     mean_IJ = exact_RIJ.mean(0)
-    exact = [[estimate(float(value), drawn_W) for value, drawn_W in zip(mean_J, drawn_JW)] for mean_J, drawn_JW in zip(mean_IJ, np.moveaxis(drawn_WIJ, 0, 2))]
+    exact = [estimates(mean_J, drawn_WJ) for mean_J, drawn_WJ in zip(mean_IJ, np.moveaxis(drawn_WIJ, 1, 0))]
     if len(runs) == 1:
         exact = [[Estimate(row.exact_match, row.ci_low, row.ci_high) for row in stage] for stage in runs[0][1]]  # type: ignore[arg-type]  # problems have all
-    acc, bwt, fwt = (estimate(float(value), drawn_W) for value, drawn_W in zip(scores(mean_IJ), scores(drawn_WIJ).T))
+    acc, bwt, fwt = estimates(scores(mean_IJ), scores(drawn_WIJ))
     first, last = runs[0][1][0][0], runs[0][1][-1][0]
     return Matrix(plan, strategy, tasks, tuple(seed for seed, _ in runs), (first.params or 0, last.params or 0), tuple(map(tuple, exact)), acc, bwt, fwt)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from bdh_reason.compare.stats import Estimate, area, estimate, longest_good, resampled
-from bdh_reason.compare.table import problem_name
+from bdh_reason.compare.stats import Estimate, area, estimates, longest_good, resampled
+from bdh_reason.compare.table import board_name
 from bdh_reason.evaluate.rows import Row
 
 
@@ -49,8 +49,8 @@ def curves(rows: Sequence[Row]) -> list[Curve]:
     option = horizon_options(whole)
     alike: dict[tuple[Any, ...], dict[tuple[str, int | None], dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in sorted(whole, key=lambda row: row.created):  # of two that answer the same question the newer stays
-        rest = replace(row, config={name: value for name, value in row.config.items() if name != option[row.task]})
-        about = (f"{problem_name(rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
+        rest = {name: value for name, value in row.config.items() if name != option[row.task]}
+        about = (f"{board_name(row.task, rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
         its = alike[about][row.model, row.seed]
         if any(other.weights != row.weights for other in its.values()):
             its.clear()  # a curve is that of one set of weights
@@ -78,7 +78,8 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
     exact_RH = np.array([[row.exact_match for row in rows_H] for rows_H in rows_RH])
     n_RH = np.array([[row.islands or row.n for row in rows_H] for rows_H in rows_RH])  # problems of one island count as one
     mean_1H, drawn_WH, horizons_H = exact_RH.mean(0, keepdims=True), resampled(exact_RH, n_RH), np.array(horizons)
-    points = [estimate(float(value), drawn_W) for value, drawn_W in zip(mean_1H[0], drawn_WH.T)]
+    points = estimates(mean_1H[0], drawn_WH)
+    (h90,), (under,) = (estimates(of(horizons_H, mean_1H), of(horizons_H, drawn_WH)[:, None]) for of in (longest_good, area))
     if len(runs) == 1:
         points = [Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows_RH[0]]  # type: ignore[arg-type]  # problems have all three
     first = rows_RH[0][0]
@@ -94,8 +95,8 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
         tuple(horizons),
         tuple(points),
         tuple(float(np.mean([rows_H[place].chance for rows_H in rows_RH])) for place in range(len(horizons))),
-        estimate(float(longest_good(horizons_H, mean_1H)[0]), longest_good(horizons_H, drawn_WH)),
-        estimate(float(area(horizons_H, mean_1H)[0]), area(horizons_H, drawn_WH)),
+        h90,
+        under,
     )
 
 

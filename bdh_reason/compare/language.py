@@ -13,7 +13,7 @@ from bdh_reason.evaluate.rows import Row
 
 AIMS = {"text": "at most 1 % more", "puzzles": "at most 0.5 points less"}
 ALLOWED = {"text": 1.0, "puzzles": 0.5}
-HEAD = ("model", "exam", "seeds", "together", "alone", "gap [95 %]", "aim", "reached")
+HEAD = ("model", "twin", "exam", "n", "seeds", "together", "alone", "gap [95 %]", "aim", "reached")
 
 
 class Pair(NamedTuple):
@@ -42,17 +42,18 @@ def score(row: Row) -> float:
 
 
 def pairs(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Pair]]:
-    """By name of the model and exam the pairs of all seeds: weights that sat an exam of text and one of puzzles, and others of the same kind and seed with rows
-    on one of them. Of several such twins, e.g. of two rates, the best counts. Weights without a twin are left out.
+    """By names of the model and of its twin and by exam the pairs of all seeds: weights that sat an exam of text and one of puzzles, and others of the same
+    kind and seed with rows on one of them. All such twins count, e.g. of two rates: rows do not tell which one validation would have chosen, and who chooses
+    by the score that is shown favours the twin. Weights without a twin are left out.
     """
     found: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     rows = [row for row in latest(rows) if row.difficulty is None and row.weights]
     exams = {weights: {row.bits_per_byte is None for row in rows if row.weights == weights} for weights in {row.weights for row in rows}}
-    alone = sorted((row for row in rows if len(exams[row.weights]) == 1), key=lambda row: score(row) * (1 if row.bits_per_byte is None else -1))
-    best = {(_exam(row), row.arch, row.seed): row for row in alone}
-    for row in rows:
-        if len(exams[row.weights]) == 2 and (twin := best.get((_exam(row), row.arch, row.seed))):
-            found[row.model, *_exam(row)].append(Pair(row, twin))
+    both, alone = ([row for row in rows if len(exams[row.weights]) == count] for count in (2, 1))
+    for row in both:
+        newest = {twin.model: twin for twin in alone if (_exam(twin), twin.arch, twin.seed) == (_exam(row), row.arch, row.seed)}
+        for name, twin in newest.items():
+            found[row.model, name, *_exam(row)].append(Pair(row, twin))
     return found
 
 
@@ -61,12 +62,12 @@ def _exam(row: Row) -> tuple[str, ...]:
 
 
 def twins(rows: Sequence[Row]) -> str:
-    """A Markdown table of what having both costs, one line for each model and exam; empty where nobody has both and a twin."""
+    """A Markdown table of what having both costs, one line for each model, twin and exam; empty where nobody has both and a twin."""
     lines = []
-    for (model, problem, split, _, mode, depth, _), found in pairs(rows).items():
+    for (model, twin, problem, split, _, mode, depth, n), found in pairs(rows).items():
         kind, gap = found[0].kind, student([pair.loss for pair in found])
         means = (sum(map(score, side)) / len(found) for side in zip(*found))
-        about = (model, f"{problem} ({split}), {mode}, depth {depth}", str(len(found)), *(f"{mean:.4f}" for mean in means))
+        about = (model, twin, f"{problem} ({split}), {mode}, depth {depth}", f"{int(n):,}", str(len(found)), *(f"{mean:.4f}" for mean in means))
         sign, unit = (1, "%") if kind == "text" else (-1, "points")
         lines.append((*about, f"{sign * gap.value + 0.0:+.2f} {unit}{_interval(gap, sign)}", AIMS[kind], _reached(gap, ALLOWED[kind])))
     return markdown(HEAD, lines) if lines else ""
@@ -94,9 +95,9 @@ def page(rows: Sequence[Row], probed: Sequence[Probed], sources: Iterable[str]) 
         text += f"""
 ## Language against Sudoku
 
-One set of weights trained on both, and twins with the same number of steps of either alone; of several twins the best
-one. The gap is paired by seed, its interval Student's t over seeds: few seeds, wide intervals. *open*: the interval holds the limit of the aim, or there is
-one seed.
+One set of weights trained on both, and twins with the same number of steps of either alone. Every twin of the same kind has a line, e.g. of two learning
+rates: none is chosen by the score that is shown. n: boards or documents. The gap is paired by seed, its interval Student's t over seeds: few seeds, wide
+intervals. *open*: the interval holds the limit of the aim, or there is one seed.
 
 {both}
 """

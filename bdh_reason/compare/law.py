@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bdh_reason import rng
-from bdh_reason.compare.stats import Estimate, estimate
+from bdh_reason.compare.stats import Estimate, estimates
 
 HUBER = 0.02  # the residual, as a share of the loss, from which on it counts by its size and no longer by its square
 SIZES = 6  # fewer do not say what a curve does
@@ -55,7 +55,7 @@ def fit(x_P: np.ndarray, loss_P: np.ndarray, draws: int = DRAWS) -> Law:
     wide_P = (residual_P - residual_P.mean()) * np.sqrt(points / (points - 3)) * float(t.ppf(0.975, points - 3) / norm.ppf(0.975))
     drawn_WP = y_P - residual_P + wide_P[source.integers(points, size=(draws, points))]
     fits_W3 = _descend(np.tile(best_3, (draws, 1)), u_P, drawn_WP)
-    scale, floor, exponent = (estimate(float(value), np.sort(of_W)) for value, of_W in zip(np.exp(best_3), np.exp(fits_W3).T))
+    scale, floor, exponent = estimates(np.exp(best_3), np.exp(fits_W3))
     return Law(exponent, floor, at, scale, residual_P)
 
 

@@ -1,22 +1,24 @@
-"""What rows say as a whole: for a terminal, and as the pages of results/. Reads rows and nothing else; torch is not needed."""
+"""What rows say as a whole: for a terminal, and as the pages of results/. Reads rows and nothing else; torch is not needed.
+
+What only the pages need is imported when they are written: a table is there sooner.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from bdh_reason.compare import adapt, horizon, language, probe
-from bdh_reason.compare.page import page
-from bdh_reason.compare.page.evidence import Evidence
-from bdh_reason.compare.page.figures import Figure
+from bdh_reason.compare import adapt, horizon
 from bdh_reason.compare.table import failures, first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, survey
 from bdh_reason.files import replace, writing
+
+if TYPE_CHECKING:
+    from bdh_reason.compare.page.evidence import Evidence
+    from bdh_reason.compare.page.figures import Figure
 
 RESULTS = Path("results")
 CLAIMS = Path(__file__).with_name("claims.yaml")
@@ -52,6 +54,12 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     the boards under results/boards and from probes under results/probes. Returns what was written, and what is wrong with lines, boards and probes that
     were left out. Raises UserError outside a clone and where there are no rows.
     """
+    import yaml
+
+    from bdh_reason.compare import language
+    from bdh_reason.compare.page import page
+    from bdh_reason.compare.page.evidence import Evidence
+
     if not RESULTS.is_dir() or not files:
         raise UserError(f"no rows in {RESULTS / 'rows'}", "a clone with rows that `bdh-reason eval --rows` wrote")
     rows, complaints = survey(files)
@@ -77,6 +85,8 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
 
 def _probes() -> tuple[dict[Path, list[dict[str, Any]]], list[str]]:
     """The rows of probes by file, and what is wrong with files that were left out."""
+    from bdh_reason.compare import probe
+
     found, complaints = {}, []
     for path in sorted((RESULTS / "probes").glob("*.jsonl")):
         try:

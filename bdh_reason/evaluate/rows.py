@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -106,6 +106,7 @@ class Row:
 
 
 NAMES = {field.name for field in fields(Row)}
+FIELDS = {schema: NAMES - set(ADDED.get(schema, ())) for schema in (*ADDED, SCHEMA)}
 
 
 class Found(NamedTuple):
@@ -174,20 +175,22 @@ def _lines(path: Path) -> list[str]:
 
 
 def _row(line: str, place: str) -> Row:
+    parse, validate = _readers()
     try:
-        content = json.loads(line)
+        content = parse(line)
         schema = content["schema"]
-        missing = ADDED.get(schema, ())
-        if schema not in (*ADDED, SCHEMA) or set(content) != NAMES - set(missing):
+        if content.keys() != FIELDS.get(schema):
             raise UserError(f"{place} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
-        row = _kind().validate_json(line, strict=True)
+        row: Row = validate(line, strict=True)
     except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
         raise UserError(f"{place} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
     return row if schema == SCHEMA else replace(row, schema=SCHEMA)
 
 
 @cache
-def _kind() -> Any:
+def _readers() -> tuple[Callable[[str], Any], Callable[..., Row]]:
+    """What json.loads does in twice the time, and what makes a row of a line."""
     from pydantic import TypeAdapter
+    from pydantic_core import from_json
 
-    return TypeAdapter(Row)
+    return from_json, TypeAdapter(Row).validate_json

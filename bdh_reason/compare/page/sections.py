@@ -130,11 +130,12 @@ def language(evidence: Evidence) -> Section:
             lines.append((model_name(row), score, floor, f"{row.n:,}", f"{row.params or 0:,}", also))
     about = (
         "Bits per byte of whole documents, less is better; intervals are over documents, 95 %. The last column is the same weights on puzzles. Where twins of "
-        "the same kind and seed were trained on one of both alone, a table tells what having both costs: the gap is paired by seed, its interval Student's t."
+        "the same kind and seed were trained on one of both alone, a table tells what having both costs, a line for every twin: the gap is paired by seed, "
+        "its interval Student's t."
     )
     both = twins(evidence.rows)
     head = ("model", "bits_per_byte [95 %]", "floor", "documents", "params", "the same weights on puzzles")
-    return Section("language", "Language beside Sudoku", about, (of_markdown(both, words=2) if both else "") + table(head, lines) + provenance(texts))
+    return Section("language", "Language beside Sudoku", about, (of_markdown(both, words=3) if both else "") + table(head, lines) + provenance(texts))
 
 
 def learning(evidence: Evidence) -> Section:
