@@ -1,6 +1,7 @@
 """Gaps on the same problems: tests against scipy and against what they promise, and only what is comparable is compared."""
 
 import base64
+import json
 import random
 from dataclasses import replace
 from itertools import product
@@ -14,7 +15,7 @@ from test_table import ROW
 
 from bdh_reason import rng
 from bdh_reason.compare import paired
-from bdh_reason.compare.gaps import HEAD, compare, table
+from bdh_reason.compare.gaps import HEAD, compare, line, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate import outcomes
 from bdh_reason.evaluate.rows import Found
@@ -98,6 +99,13 @@ def test_seeds_that_all_agree_still_have_an_interval():
     assert gap.low < 0 < gap.high
     assert p == 1
     assert "alike" in method
+    assert paired.of_seeds(np.ones((2, 2)), np.ones(2)).p == 0.5
+    gap, p, _ = paired.of_seeds(np.ones((3, 8)), np.ones(8))
+    assert gap.low < 1 == gap.high
+    assert p == 2 / 2**8
+    gap, p, method = paired.of_seeds(np.full((3, 8), 0.25), np.ones(8))  # texts: each costs a quarter of a bit a byte more
+    assert (gap.low, gap.high, p) == (-np.inf, np.inf, 2 / 2**8)
+    assert "Bonett" not in method
     assert paired.of_islands(np.zeros(4), np.full(4, 5), 0).gap.high > 0.1
     assert paired.of_islands(np.array([3.0]), np.array([5]), 3).gap == (0.6, -1, 1)
 
@@ -180,6 +188,21 @@ def test_texts_are_compared_document_by_document():
     assert gap.test.gap.low < gap.test.gap.value < gap.test.gap.high < 0
     assert gap.test.p < 1e-3
     assert cells(table([gap]))[0]["beside"] == "1.9000"
+
+
+def test_one_document_leaves_the_interval_open_and_its_line_is_json():
+    rows = [
+        found(name, [True], outcomes=outcomes.pack_costs(np.array([bits]), np.array([100.0])), exact_match=None, bits_per_byte=bits / 100)
+        for name, bits in (("a", 200.0), ("b", 210.0))
+    ]
+    (gap,) = compare(rows, "a", ["b"])
+    assert json.loads(json.dumps(line(gap), allow_nan=False))["test"]["gap"] == {"value": pytest.approx(-0.1), "low": None, "high": None}
+
+
+def test_older_rows_of_two_exams_are_told_that_they_cannot_be_compared():
+    old = [found("a", answers(1), line=number, items=None, outcomes=None) for number in (1, 2)]
+    with pytest.raises(UserError, match=r"line 2 does not tell what came of each problem; allowed: rows of schema version 7"):
+        compare([*old, found("b", answers(2))], "a", ["b"])
 
 
 def test_depths_in_common_are_compared_and_single_ones_side_by_side():

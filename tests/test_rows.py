@@ -16,9 +16,13 @@ OF = {"str": text, "int": st.integers(), "bool": st.booleans(), "float": number,
 OF["dict[str, Any]"] = st.dictionaries(text, text | st.lists(st.integers(), max_size=3) | st.none(), max_size=3)
 OF["list[int]"] = st.lists(st.integers(), max_size=3)
 TYPES = {field.name: str(field.type) for field in fields(Row) if field.name != "schema"}
-rows = st.builds(Row, **{name: st.none() | OF[kind.removesuffix(" | None")] if kind.endswith("None") else OF[kind] for name, kind in TYPES.items()})
+SCORED = {"ci_low": 0.25, "ci_high": 0.75, "cell_accuracy": 0.5, "chance": 0.0, "bits_per_byte": None}
+anything = st.builds(Row, **{name: st.none() | OF[kind.removesuffix(" | None")] if kind.endswith("None") else OF[kind] for name, kind in TYPES.items()})
+possible = {"n": st.integers(1), "depth": st.none() | st.integers(1), "horizon": st.none() | st.integers(1), "exact_match": st.floats(0, 1)}
+possible |= {"outcomes": st.none(), "island_sizes": st.none()}
+rows = st.builds(lambda row, changes: replace(row, **SCORED, **changes), anything, st.fixed_dictionaries(possible))
 BLANKS = {"str": "x", "int": 1, "float": 0.5}
-ROW = Row(**{name: None if kind.endswith("None") else BLANKS.get(kind, {}) for name, kind in TYPES.items()})
+ROW = Row(**{name: None if kind.endswith("None") else BLANKS.get(kind, {}) for name, kind in TYPES.items()} | SCORED | {"exact_match": 0.5})
 
 
 @given(st.lists(rows, max_size=4, unique_by=Row.line))
@@ -88,6 +92,17 @@ WITHOUT_N = {name: value for name, value in asdict(ROW).items() if name != "n"}
         (json.dumps({**asdict(ROW), "schema": [1]}), "is no row"),
         (json.dumps({**asdict(ROW), "n": "many"}), "is no row"),
         (json.dumps({**asdict(ROW), "versions": 7}), "is no row"),
+        (json.dumps({**asdict(ROW), "exact_match": float("nan")}), "is no row"),
+        (json.dumps({**asdict(ROW), "config": {"rate": float("inf")}}), "is no row"),
+        (replace(ROW, exact_match=None).line(), "is no row: no whole score"),
+        (replace(ROW, exact_match=1.5).line(), "is no row: no whole score"),
+        (replace(ROW, ci_low=None).line(), "is no row: no whole score"),
+        (replace(ROW, n=0).line(), "is no row: n = 0"),
+        (replace(ROW, depth=-7).line(), "is no row: depth = -7"),
+        (replace(ROW, horizon=0).line(), "is no row: horizon = 0"),
+        (replace(ROW, n=9, outcomes="AA==").line(), "is no row: outcomes that are not those of 9 problems"),
+        (replace(ROW, outcomes="!").line(), "is no row: outcomes"),
+        (replace(ROW, n=9, islands=2, island_sizes=[4, 4]).line(), "is no row: islands that do not hold 9 problems"),
     ],
 )
 def test_what_is_no_row_is_named_by_file_and_line(tmp_path, line, complaint):
@@ -100,7 +115,7 @@ def test_what_is_no_row_is_named_by_file_and_line(tmp_path, line, complaint):
 
 def test_all_that_is_wrong_is_named_and_nothing_else_is_lost(tmp_path):
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
-    rows = [replace(ROW, n=n) for n in range(4)]
+    rows = [replace(ROW, n=n) for n in range(1, 5)]
     one.write_text(f"{rows[0].line()}\nno JSON\n{rows[1].line()}\n{json.dumps({**asdict(ROW), 'schema': 99})}\n")
     other.write_text(f"{rows[2].line()}\n{rows[0].line()}\n{rows[3].line()}\n")
     found, complaints = survey([one, other])
@@ -129,3 +144,21 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write to .*file.rows\.jsonl"):
         append(tmp_path / "file" / "rows.jsonl", [ROW])
+
+
+def test_a_line_that_was_torn_inside_a_character_is_one_bad_line(tmp_path):
+    path, whole = tmp_path / "torn.jsonl", replace(ROW, difficulty="≤0").line().encode()
+    path.write_bytes(ROW.line().encode() + b"\n" + whole[: whole.index("≤".encode()) + 1])
+    append(path, [replace(ROW, n=2)])
+    found, complaints = locate([path])
+    assert [its.row for its in found] == [ROW, replace(ROW, n=2)]
+    assert [str(complaint).startswith(f"{path}, line 2 is no row") for complaint in complaints] == [True]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_no_row_is_written_of_what_is_no_number(tmp_path, number):
+    path = tmp_path / "rows.jsonl"
+    append(path, [ROW])
+    with pytest.raises(UserError, match="diverged"):
+        append(path, [replace(ROW, bits_per_byte=number)])
+    assert read([path]) == [ROW]

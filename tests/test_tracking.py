@@ -146,6 +146,15 @@ def test_what_a_connection_lost_for_good_has_cut_is_pushed_later(tmp_path, monke
     assert [line["depth"] for line in server.lines(name)] == [16, 64]
 
 
+def test_a_line_that_is_no_row_is_named_and_the_others_become_runs(tmp_path, server):
+    append(tmp_path / "suite.jsonl", [*HORIZONS, *DEPTHS])
+    with (tmp_path / "suite.jsonl").open("a") as file:
+        file.write('{"half\n')
+    with pytest.raises(UserError, match=r"suite\.jsonl, line 7 is no row"):
+        command("refill", "suite.jsonl")
+    assert len(tracking.unpushed([tmp_path])) == 3
+
+
 def test_the_same_rows_make_the_same_runs_however_often(tmp_path, monkeypatch, server):
     append(tmp_path / "suite.jsonl", [*HORIZONS, *DEPTHS, SLICE])
     for _ in range(2):

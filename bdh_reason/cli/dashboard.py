@@ -47,23 +47,30 @@ def dashboard(context: click.Context, project: str, entity: str | None, out: Pat
 @click.option("--out", type=click.Path(path_type=Path), default=options.ROOTS["runs"] / "refill", show_default=True, help="Where the runs' own files lie.")
 @online_too
 def refill(files: tuple[Path, ...], group: str | None, job: tracking.Job, project: str, entity: str | None, out: Path, online: bool) -> None:
-    """Make W&B runs out of rows; the same rows again replace them. Without FILES: all of results/rows."""
+    """Make W&B runs out of rows; the same rows again replace them. Without FILES: all of results/rows.
+
+    Lines that are no rows are left out and named, with exit code 2.
+    """
     from bdh_reason.compare.refill import log, told
-    from bdh_reason.evaluate.rows import read
+    from bdh_reason.evaluate.rows import survey
     from bdh_reason.files import writing
 
     chosen = files or tuple(sorted(Path("results/rows").glob("*.jsonl")))
     if not chosen:
         raise UserError("no files of rows", "files that `eval --rows` wrote, or a clone with results/rows")
     mode, show = tracking.mode(online), options.progress("logging")
+    complaints: list[UserError] = []
     for path in chosen if mode != "disabled" else ():
         name = group or (path.resolve().parent.name if path.stem == "rows" else path.stem)
-        runs = told(read([path]), name, job, project, entity)
+        rows, wrong = survey([path])
+        complaints += wrong
+        runs = told(rows, name, job, project, entity)
         with writing(out):
             for done, _ in enumerate(log(runs, out, mode), 1):
                 show(done, len(runs))
         later = "" if mode == "online" else f", offline in {out}/wandb: `bdh-reason dashboard sync {out}` uploads them"
         click.echo(f"{path}: {len(runs)} runs in group {name}{later}", err=True)
+    options.complain(complaints)
 
 
 @dashboard.command("sync")

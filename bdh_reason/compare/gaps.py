@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,16 @@ def _questions(found: Sequence[Found], name: str) -> dict[tuple[str, ...], Quest
 
 
 def once(runs: Runs, seed: int | None, its: Found) -> None:
-    """Puts a row among the runs. Raises UserError where that run is there already: another exam of it, or the same row twice."""
+    """Puts a row among the runs. Raises UserError where that run is there already: another exam of it, or the same row twice; and where neither tells on
+    which problems it sat, so that they cannot be told apart.
+    """
     if (there := runs.setdefault(seed, its)) is not its:
+        told([its])
         about = f"{its.row.model}, seed {seed}, depth {its.row.depth}"
-        raise UserError(f"{there.where} and {its.where} are both of {about}", "one row of each run", "leave one out, or name the model NAME@STEP")
+        if its.row.step == there.row.step:
+            raise UserError(f"{there.where} and {its.where} are both of {about}", "one row of each run", "leave one of the two lines out")
+        steps = f"steps {there.row.step} and {its.row.step}"
+        raise UserError(f"{there.where} and {its.where} are both of {about}, at {steps}", "one row of each run", "name the model NAME@STEP, or leave one out")
 
 
 def _on_the_same(one: Question, two: Question) -> list[tuple[Depths, Depths]]:
@@ -154,12 +161,18 @@ def gap(one: Runs, two: Runs, names: tuple[str, str]) -> Gap:
 def same(found: Sequence[Found]) -> None:
     """Raises UserError, naming files and lines, where rows are not of the same problems, or do not tell what came of each."""
     first = found[0]
+    told(found)
     for its in found:
-        if its.row.items is None or its.row.outcomes is None:
-            raise UserError(f"{its.where} does not tell what came of each problem", "rows of schema version 6 or newer", "evaluate again")
         if (its.row.items, its.row.data_hash) != (first.row.items, first.row.data_hash):
             given, allowed = (f"{row.n:,} problems {row.items} of data {row.data_hash[:12]}" for row in (its.row, first.row))
             raise UserError(f"{its.where}: {given}", f"{allowed}, as in {first.where}", "evaluate both on the same problems")
+
+
+def told(found: Sequence[Found]) -> None:
+    """Raises UserError, naming file and line, for a row that does not tell what came of each problem."""
+    for its in found:
+        if its.row.items is None or its.row.outcomes is None:
+            raise UserError(f"{its.where} does not tell what came of each problem", "rows of schema version 7 or newer", "evaluate again")
 
 
 def _problems(pairs: Sequence[tuple[Found, Found]]) -> tuple[Test, tuple[int, int]]:
@@ -208,5 +221,6 @@ def _cells(its: Gap) -> tuple[str, ...]:
 
 
 def line(its: Gap) -> dict[str, Any]:
-    """The same as JSON."""
-    return {**asdict(its), "test": {**its.test._asdict(), "gap": its.test.gap._asdict()}}
+    """The same as JSON, which has no infinity: null for an end of an interval that one document leaves open."""
+    ends = {name: number if isfinite(number) else None for name, number in its.test.gap._asdict().items()}
+    return {**asdict(its), "test": {**its.test._asdict(), "gap": ends}}

@@ -79,11 +79,22 @@ def of_seeds(gap_RU: np.ndarray, size_U: np.ndarray) -> Test:
     gap = float(mean_R.mean())
     seeds, units = float(mean_R.var(ddof=1)) / runs, _variance(gap_RU.mean(0), size_U)
     if not seeds + units:
-        total = len(size_U)
-        return Test(_adjusted(max(gap, 0) * total, max(-gap, 0) * total, total, 1.0, 1.96), float(gap == 0), f"all {runs} seeds alike; Bonett–Price")
+        return _alike(gap_RU[0], size_U, runs)
     error, freedom = sqrt(seeds + units), (seeds + units) ** 2 / (seeds**2 / (runs - 1) + units**2 / max(len(size_U) - 1, 1))
     reach = float(t.ppf(0.975, freedom)) * error
     return Test(Estimate(gap, gap - reach, gap + reach), float(2 * t.sf(abs(gap) / error, freedom)), f"t over {runs} seeds and the problems")
+
+
+def _alike(gap_U: np.ndarray, size_U: np.ndarray, runs: int) -> Test:
+    """Where no seed and no unit differs from any other there is no variance to go by. Problems: each unit counts as one problem, which the first alone
+    solved, or the other, or neither. Texts, whose costs are no whole numbers: nothing but the signs is known.
+    """
+    from scipy.stats import t
+
+    units, share = len(gap_U), float(gap_U.sum() / size_U.sum())
+    counted = units > 1 and share in (-1.0, 0.0, 1.0)
+    interval = _adjusted(max(share, 0) * units, max(-share, 0) * units, units, 1.0, float(t.ppf(0.975, units - 1))) if counted else None
+    return Test(interval or Estimate(share, -np.inf, np.inf), flips(gap_U), f"all {runs} seeds alike; {'Bonett–Price; ' if counted else ''}sign flips")
 
 
 def flips(gap_U: np.ndarray) -> float:

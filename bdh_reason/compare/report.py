@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 CLAIMS = Path(__file__).with_name("claims.yaml")
+ABOUT = ("commit", "config", "depth", "device", "model", "params", "step", "task", "weights")  # of what a film says it shows
 NEEDED = ("about", "belief", "captions", "clash", "column", "prompt", "region", "right", "row", "scored", "sure", "symbols", "title")  # of a film
 
 
@@ -102,7 +103,7 @@ def _boards() -> tuple[list[dict[str, Any]], list[str]]:
     for path in sorted((RESULTS / "boards").glob("*.json")):
         try:
             film = json.loads(path.read_text(encoding="utf-8"))
-            films.append({name: film[name] for name in NEEDED})
+            films.append({name: film[name] for name in NEEDED} | {"about": {name: film["about"][name] for name in ABOUT}})
         except (OSError, ValueError, KeyError, TypeError) as error:
             complaints.append(f"{path} is no board ({error!r}); write it again with `bdh-reason solve --film`")
     return films, complaints

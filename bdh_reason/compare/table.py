@@ -21,7 +21,8 @@ def table(rows: Sequence[Row]) -> str:
 def markdown(head: Sequence[str], lines: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; all columns but the first two are set to the right."""
     rule = tuple("---" if place < 2 else "--:" for place in range(len(head)))
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
+    cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)  # a name may hold either
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *cells))
 
 
 def _text_cells(row: Row) -> tuple[str, ...]:
@@ -100,6 +101,8 @@ def latest(rows: Sequence[Row]) -> list[Row]:
             str(row.config),
             row.split,
             row.model,
+            row.recipe or "",
+            row.arch or "",
             row.step or 0,
             row.seed or 0,
             row.mode,

@@ -36,6 +36,14 @@ def unpack_costs(packed: str, n: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed, validate=True), "<f4").reshape(n, 2).astype(np.float64)
 
 
+def fits(packed: str, n: int, costs: bool) -> bool:
+    """Whether that may be what `pack`, or `pack_costs`, made of n: base64 of as many bytes."""
+    try:
+        return len(base64.b64decode(packed, validate=True)) == (8 * n if costs else -(-n // 8))
+    except ValueError:
+        return False
+
+
 def name(items: Iterable[Any]) -> str:
     """The hash of the items in their order, arrays of bytes: rows with the same one are about the same problems."""
     digest = hashlib.sha256()

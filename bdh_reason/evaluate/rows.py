@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bdh_reason.errors import UserError
+from bdh_reason.evaluate import outcomes
 from bdh_reason.files import sync, writing
 
 SCHEMA = 7
@@ -100,9 +101,32 @@ class Row:
             return self.error
         return f"exact_match {self.exact_match:.4f}" if self.bits_per_byte is None else f"bits_per_byte {self.bits_per_byte:.4f}"
 
+    @property
+    def impossible(self) -> str:
+        """What in it no exam gives, in a few words; empty where nothing is wrong."""
+        if self.error:
+            return ""
+        if self.exact_match is None:
+            scored = self.bits_per_byte is not None and self.scored_bytes is not None and (self.ci_low is None) == (self.ci_high is None)
+        else:
+            scored = 0 <= self.exact_match <= 1 and None not in (self.ci_low, self.ci_high, self.cell_accuracy, self.chance)
+        if not scored:
+            return "no whole score"
+        for name in ("n", "depth", "horizon"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                return f"{name} = {value}"
+        if self.outcomes is not None and not outcomes.fits(self.outcomes, self.n, self.exact_match is None):
+            return f"outcomes that are not those of {self.n:,} problems"
+        if self.island_sizes is not None and (len(self.island_sizes), sum(self.island_sizes)) != (self.islands, self.n):
+            return f"islands that do not hold {self.n:,} problems"
+        return ""
+
     def line(self) -> str:
-        """The row as one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """The row as one line of JSON. Raises UserError for a number that is none."""
+        try:
+            return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise UserError(f"a result of {self.model} that is no number", "finite numbers", "its weights have diverged: train with a lower rate") from error
 
 
 NAMES = {field.name for field in fields(Row)}
@@ -152,11 +176,11 @@ def locate(paths: Iterable[Path]) -> tuple[list[Found], list[UserError]]:
     """All rows of some files and where each stands, and a complaint for each line that is none, is of another schema version or repeats an earlier one; such a
     line is left out and nothing else. Raises UserError naming a file that cannot be read.
     """
-    found, complaints, seen = [], [], dict[str, str]()
+    found, complaints, seen = [], [], dict[bytes, str]()
     for path in paths:
         for number, line in enumerate(_lines(path), 1):
             place = f"{path}, line {number}"
-            first = seen.setdefault(line.rstrip("\n"), place)
+            first = seen.setdefault(line, place)
             try:
                 if first != place:
                     raise UserError(f"{place} repeats {first}", "each row once", "remove the line")
@@ -166,29 +190,31 @@ def locate(paths: Iterable[Path]) -> tuple[list[Found], list[UserError]]:
     return found, complaints
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[bytes]:
+    """As bytes: what is torn inside a character is one line that is no row."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return list(file)  # str.splitlines would also split at the rare line ends that JSON lets stand inside a text
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_bytes().removesuffix(b"\n").split(b"\n") if path.stat().st_size else []
+    except OSError as error:
         raise UserError(f"cannot read rows from {path}: {error}", "a file that `bdh-reason eval` wrote") from error
 
 
-def _row(line: str, place: str) -> Row:
+def _row(line: bytes, place: str) -> Row:
     parse, validate = _readers()
     try:
-        content = parse(line)
+        content = parse(line, allow_inf_nan=False)
         schema = content["schema"]
         if content.keys() != FIELDS.get(schema):
             raise UserError(f"{place} has schema version {schema}", f"{SCHEMA} with exactly its fields", "evaluate again")
         row: Row = validate(line, strict=True)
     except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
         raise UserError(f"{place} is no row", "lines that `bdh-reason eval` wrote", "remove the line") from error
+    if wrong := row.impossible:
+        raise UserError(f"{place} is no row: {wrong}", "lines that `bdh-reason eval` wrote", "remove the line")
     return row if schema == SCHEMA else replace(row, schema=SCHEMA)
 
 
 @cache
-def _readers() -> tuple[Callable[[str], Any], Callable[..., Row]]:
+def _readers() -> tuple[Callable[..., Any], Callable[..., Row]]:
     """What json.loads does in twice the time, and what makes a row of a line."""
     from pydantic import TypeAdapter
     from pydantic_core import from_json
