@@ -60,17 +60,22 @@ def test_two_runs_of_one_seed_are_not_taken_for_two_seeds():
     assert [(curve.model, curve.seeds) for curve in found] == [("arm", (0, 1, 2)), ("tuned", (0, 1, 2))]
 
 
-def test_of_two_rows_that_answer_the_same_question_the_newer_stays():
+def test_of_two_rows_that_answer_the_same_question_the_newer_stays_and_that_is_said():
     newer = row(16, 0.0625, created="2026-11-23")
     for rows in ([*seeds()[:3], newer], [newer, *seeds()[:3]]):
-        assert [point.value for point in curves(rows)[0].exact] == [1.0, 0.95, 0.0625]
+        (curve,) = curves(rows)
+        assert [point.value for point in curve.exact] == [1.0, 0.95, 0.0625]
+        assert curve.older == 1
+        for told in (tables([curve]), by_horizon([curve], rows).caption, report(rows)):
+            assert "Left out because of newer ones of the same model and seed: 1 of arm (rows)." in told
+    assert "Left out" not in tables(curves(seeds()))
 
 
 def test_a_curve_never_joins_two_sets_of_weights():
     """Of a model that was trained on since and asked again only the new answers are left, also where it was asked less."""
     later = row(16, 0.25, created="2026-11-23", weights="trained on")
     (curve,) = curves([*seeds()[:3], later])
-    assert (curve.horizons, [point.value for point in curve.exact]) == ((16,), [0.25])
+    assert (curve.horizons, [point.value for point in curve.exact], curve.older) == ((16,), [0.25], 3)
 
 
 def test_seeds_are_compared_at_the_horizons_that_all_were_asked():

@@ -303,6 +303,15 @@ def test_a_report_writes_page_figures_and_readme_and_names_what_it_left_out(tmp_
     assert "(figures/depth.svg)" in (tmp_path / "results" / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_report_says_how_many_older_rows_it_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/rows/a.jsonl")
+    append(path, [BDH, replace(BDH, created="2026-11-23", exact_match=0.5), replace(BDH, created="2026-11-24", error="lost", exact_match=None)])
+    report.write([path])
+    for name, said in (("README.md", "1 older ones are left out"), ("report.html", "1 older ones are not shown")):
+        assert said in Path("results", name).read_text(encoding="utf-8")
+
+
 def test_files_without_a_row_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()

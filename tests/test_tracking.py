@@ -187,7 +187,16 @@ def test_a_dashboard_saved_again_is_changed_and_not_doubled(monkeypatch, server)
         command("--project", "p")
 
 
-@pytest.mark.parametrize("words", [["train", "sudoku4", "--online"], ["dashboard", "--online"], ["dashboard", "refill", __file__, "--online"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "sudoku4", "--online"],
+        ["suite", "run", "suite-small", "--online"],
+        ["scale", "run", "small", "--online"],
+        ["dashboard", "--online"],
+        ["dashboard", "refill", __file__, "--online"],
+    ],
+)
 def test_online_without_a_key_is_refused_before_anything_is_done(words, tmp_path):
     error = CliRunner().invoke(cli, words).exception
     assert isinstance(error, UserError)

@@ -16,6 +16,7 @@ from bdh_reason.errors import UserError
 SAY_EVERY = 30.0  # seconds between two lines of progress that is not watched
 ROOTS = {"datasets": Path("datasets"), "runs": Path("runs")}
 settings = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one option; the value is YAML. May be repeated.")
+online = click.option("--online", is_flag=True, help="Log to W&B online or not at all. [default: online with a key, else offline]")
 as_json = click.option("--json", "json_lines", is_flag=True, help="Print JSON lines.")
 
 

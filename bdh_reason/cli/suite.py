@@ -45,7 +45,8 @@ def plan(name: str, device: str, json_lines: bool) -> None:
 @click.option("--probes", type=click.Path(path_type=Path), help="That of its probes. [default: OUT/probes.jsonl]")
 @click.option("--max-time", metavar="TIME", help="Stop after this long, e.g. 30m; the same command goes on later.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path | None, max_time: str | None, device: str) -> None:
+@options.online
+def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path | None, max_time: str | None, device: str, online: bool) -> None:
     """Run what is missing of suite NAME, the first seed of every arm before the second of any. A cell that fails is a row that says why, and exit code 1.
 
     Several processes with this command share the cells: one for each GPU, with CUDA_VISIBLE_DEVICES.
@@ -59,7 +60,7 @@ def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path
     places = Places(folder, root, rows or folder / "rows.jsonl", probes or folder / "probes.jsonl")
     words = {"stopped": "stopped by the time, goes on in the next run", "busy": "is another process's", "waits": "waits for an arm that is not done"}
     failed = False
-    for cell, status in run_suite(chosen, places, options.device(device), options.seconds(max_time), options.progress("building data")):
+    for cell, status in run_suite(chosen, places, options.device(device), options.seconds(max_time), options.progress("building data"), online):
         click.echo(f"{cell.place} {words.get(status, status)}")
         failed |= status == "failed"
     if failed:

@@ -19,7 +19,7 @@ from bdh_reason.cli import options
 @click.option("--max-time", metavar="TIME", help="Train this long, e.g. 90s, 9m, 2h, after the data are built; the same command goes on later.")
 @click.option("--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--online", is_flag=True, help="Log to W&B online or not at all. [default: online with a key, else offline]")
+@options.online
 @click.option("--devices", default="1", show_default=True, help="auto (all GPUs here) or a number: so many processes share each batch. Not under torchrun.")
 @click.option("--sharded", is_flag=True, help="Each process holds a part of weights and moments between steps (FSDP2); else all of them (DDP).")
 @click.option("--plan", is_flag=True, help="Print parameters, memory, FLOPs and hours, and build nothing.")

@@ -23,7 +23,8 @@ class Curve:
     """One model, or the same recipe in several seeds, at the horizons that all of these were asked.
 
     trained: the horizons it was trained on, none where that is not known · exact: exact_match at each horizon, the mean over the seeds · h90: the longest
-    horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right.
+    horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right ·
+    older: how many rows of the same models and seeds are left out because newer ones answer the same, or are of other weights.
     """
 
     task: str
@@ -39,29 +40,28 @@ class Curve:
     chance: tuple[float, ...]
     h90: Estimate
     area: Estimate
+    older: int
 
 
 def curves(rows: Sequence[Row]) -> list[Curve]:
     """The curves of all rows that have a horizon, by problems and model. Runs of one recipe are one curve unless two of them have the same seed: then
-    they differ in something that rows do not tell, and each model is a curve of its own.
+    they differ in something that rows do not tell, and each model is a curve of its own. Of one model and seed the newest weights count, and of rows that
+    answer the same the newest; the curve says how many others there are.
     """
     whole = [row for row in rows if row.horizon is not None and row.difficulty is None]
     option = horizon_options(whole)
-    alike: dict[tuple[Any, ...], dict[tuple[str, int | None], dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
-    for row in sorted(whole, key=lambda row: row.created):  # of two that answer the same question the newer stays
+    alike: dict[tuple[Any, ...], dict[tuple[str, int | None], list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(whole, key=lambda row: row.created):
         rest = {name: value for name, value in row.config.items() if name != option[row.task]}
         about = (f"{board_name(row.task, rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
-        its = alike[about][row.model, row.seed]
-        if any(other.weights != row.weights for other in its.values()):
-            its.clear()  # a curve is that of one set of weights
-        its[row.horizon or 0] = row
+        alike[about][row.model, row.seed].append(row)
     found = []
-    for (problems, name, *_), runs in alike.items():
-        if len({seed for _, seed in runs}) == len(runs) and set.intersection(*map(set, runs.values())):
-            found.append(_curve(problems, name, list(runs.values())))
-        else:
-            models = sorted({model for model, _ in runs})
-            found += [_curve(problems, model, [its for (its_model, _), its in runs.items() if its_model == model]) for model in models]
+    for (problems, name, *_), its in alike.items():
+        runs = {who: {row.horizon or 0: row for row in asked if row.weights == asked[-1].weights} for who, asked in its.items()}
+        alone = len({seed for _, seed in runs}) < len(runs) or not set.intersection(*map(set, runs.values()))
+        for line in sorted({model for model, _ in runs}) if alone else [name]:
+            mine = [who for who in runs if not alone or who[0] == line]
+            found.append(_curve(problems, line, [runs[who] for who in mine], sum(len(its[who]) - len(runs[who]) for who in mine)))
     return sorted(found, key=lambda curve: (curve.problems, curve.model, curve.params, curve.mode, curve.depth or 0))
 
 
@@ -71,7 +71,7 @@ def horizon_options(rows: Sequence[Row]) -> dict[str, str]:
     return {task: next((name for name in its[0].config if all(row.config.get(name) == row.horizon for row in its)), "") for task, its in of.items()}
 
 
-def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
+def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]], older: int) -> Curve:
     """The curve of some runs, each a row by horizon."""
     horizons = sorted(set.intersection(*map(set, runs)))
     rows_RH = [[its[horizon] for horizon in horizons] for its in sorted(runs, key=lambda its: next(iter(its.values())).seed or 0)]
@@ -97,6 +97,7 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]]) -> Curve:
         tuple(float(np.mean([rows_H[place].chance for rows_H in rows_RH])) for place in range(len(horizons))),
         h90,
         under,
+        older,
     )
 
 
@@ -114,7 +115,14 @@ def overview(found: Sequence[Curve]) -> str:
 
 def tables(found: Sequence[Curve]) -> str:
     """A Markdown table for each kind of problems, a line a curve and a column a horizon, and what uniform guessing gets."""
-    return "\n\n".join(f"### {problems}\n\n{_table(its)}" for problems, its in _by_problems(found).items())
+    parts = ((f"### {problems}", _table(its), left_out(its)) for problems, its in _by_problems(found).items())
+    return "\n\n".join(part for its in parts for part in its if part)
+
+
+def left_out(found: Iterable[Curve]) -> str:
+    """Which of these curves have older rows, in a sentence; empty where none has."""
+    told = ", ".join(f"{curve.older} of {curve.model}" for curve in found if curve.older)
+    return f"Left out because of newer ones of the same model and seed: {told} (rows)." if told else ""
 
 
 def _by_problems(found: Iterable[Curve]) -> dict[str, list[Curve]]:

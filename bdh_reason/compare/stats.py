@@ -14,7 +14,7 @@ import numpy as np
 from bdh_reason import rng
 
 DRAWS = 4000
-SHARES = 1000  # of each run at each horizon
+SHARES = 1000  # of each of several runs at each horizon; of a single one as many as draws
 GOOD = 0.9
 
 
@@ -30,21 +30,21 @@ def resampled(exact_RH: np.ndarray, n_RH: np.ndarray, draws: int = DRAWS) -> np.
     """The mean over runs at each horizon as it might have come out, float [W, H]: a hierarchical bootstrap, runs first and problems within each.
 
     Runs are drawn with replacement, for all horizons together. Of each drawn run the share of right problems is drawn from its Jeffreys posterior
-    Beta(right + ½, wrong + ½), which resampling its n problems comes to, except at 0 and 1, where that would never vary: SHARES are made of each run, and each
-    of the R places in a draw goes through those of all runs in an order of its own (a balanced bootstrap), which costs a quarter of fresh ones and wavers
-    little more. The draws are the same in every call. With few runs the spread between them is taken for smaller than it is, by (R − 1) / R in its square:
-    two runs say little.
+    Beta(right + ½, wrong + ½), which resampling its n problems comes to, except at 0 and 1, where that would never vary: SHARES of each run are made, and
+    each of the R places in a draw goes through those of all runs in an order of its own (a balanced bootstrap), which costs a quarter of fresh ones and
+    wavers little more. The draws are the same in every call. With few runs the spread between them is taken for smaller than it is, by (R − 1) / R in its
+    square: two runs say little.
     """
     source, runs = rng.generator(0, "resampled"), len(exact_RH)
-    right_HR, n_HR = (exact_RH * n_RH).T, n_RH.T
-    share_HRK = np.array([[source.beta(*of, size=SHARES) for of in zip(*its)] for its in zip(right_HR + 0.5, n_HR - right_HR + 0.5)])
-    return np.asarray(share_HRK.reshape(len(n_HR), -1).take(_orders(runs, draws), axis=1).mean(1).T)
+    shares, right_HR, n_HR = SHARES if runs > 1 else draws, (exact_RH * n_RH).T, n_RH.T
+    share_HRK = np.array([[source.beta(*of, size=shares) for of in zip(*its)] for its in zip(right_HR + 0.5, n_HR - right_HR + 0.5)])
+    return np.asarray(share_HRK.reshape(len(n_HR), -1).take(_orders(runs, shares, draws), axis=1).mean(1).T)
 
 
 @cache
-def _orders(runs: int, draws: int) -> np.ndarray:
+def _orders(runs: int, shares: int, draws: int) -> np.ndarray:
     """For each place in a draw which share of all runs stands there, [runs, draws]: each as often as others, of equally many runs."""
-    turns = np.arange(draws) % runs * SHARES + np.arange(draws) // runs % SHARES
+    turns = np.arange(draws) % runs * shares + np.arange(draws) // runs % shares
     return rng.generator(0, "orders").permuted(np.tile(turns, (runs, 1)), axis=1)
 
 

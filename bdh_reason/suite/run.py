@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from bdh_reason import discover
+from bdh_reason import discover, tracking
 from bdh_reason.data.build import Progress
 from bdh_reason.errors import BusyError, InterruptedRunError, UnwritableError
 from bdh_reason.evaluate.evaluate import commit, device_name, versions
@@ -49,27 +49,30 @@ class Places:
 
 @dataclass(frozen=True)
 class Work:
-    """A plan, where it is done, on what, and who is shown how building data goes."""
+    """A plan, where it is done, on what, who is shown how building data goes, and whether a key of W&B is a must."""
 
     plan: Plan
     places: Places
     device: str
     progress: Progress
+    online: bool
 
     def folder(self, cell: Cell) -> Path:
         """Of a cell's run."""
         return self.places.runs / cell.place
 
 
-def run(plan: Plan, places: Places, device: str, max_seconds: float | None, progress: Progress) -> Iterator[tuple[Cell, Status]]:
+def run(plan: Plan, places: Places, device: str, max_seconds: float | None, progress: Progress, online: bool = False) -> Iterator[tuple[Cell, Status]]:
     """Trains and examines the cells in turn until all are done or `max_seconds` are over; yields each with how it ended.
 
     done: its rows are there. stopped: by the time, it goes on in the next call. failed: a row says why, the next call tries again, but for what was killed
     again and again (`attempts.counted`). busy: another process is at it, so the same command in several processes, each with a device of its own, shares the
-    cells. waits: for an arm that is not done. Raises InterruptedRunError when it is told to stop, and UnwritableError for what the disk refuses.
+    cells. waits: for an arm that is not done. Raises InterruptedRunError when it is told to stop, UnwritableError for what the disk refuses, and before
+    anything is done UserError as `tracking.mode`.
     """
+    tracking.mode(online)
     writable(places.rows)
-    work, ended = Work(plan, places, device, progress), dict[Path, Status]()
+    work, ended = Work(plan, places, device, progress, online), dict[Path, Status]()
     end = None if max_seconds is None else time.monotonic() + max_seconds
     for cell in plan.cells:
         left = None if end is None else end - time.monotonic()
@@ -143,7 +146,7 @@ def _made(cell: Cell, work: Work, left: float | None) -> bool:
     if recipe.start and (beside / recipe.start).is_dir():
         recipe = recipe.model_copy(update={"start": str(beside / recipe.start)})
     refuse_another(recipe, folder)
-    log = Tracking(work.places.runs.name, draw=boards)
+    log = Tracking(work.places.runs.name, online=work.online, draw=boards)
     return train(recipe, splits(recipe, work.places.datasets, work.progress), folder, work.device, True, left, log).done == recipe.steps
 
 

@@ -29,7 +29,7 @@ def page(evidence: Evidence) -> tuple[bytes, list[tuple[Figure, bytes]]]:
         "contents": "".join(f'<li><a href="#{section.name}">{section.title}</a></li>' for section in sections),
         "numbers": _numbers(evidence),
         "sections": "\n".join(_section(section, evidence) for section in sections),
-        "left_out": _left_out(evidence.left_out),
+        "left_out": _left_out(evidence.left_out, evidence.older),
         "files": ", ".join(f"<code>{escape(file.name)}</code>" for file in evidence.files),
         "films": inside(list(evidence.boards)),
         "rows": inside(_table([*evidence.rows, *evidence.learning])),
@@ -76,11 +76,12 @@ def _numbers(evidence: Evidence) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in counted.items())
 
 
-def _left_out(complaints: Sequence[str]) -> str:
+def _left_out(complaints: Sequence[str], older: int) -> str:
+    also = f"<p>Of rows that answer the same question the newest counts: {older:,} older ones are not shown.</p>" if older else ""
     if not complaints:
-        return "<p>No line of these files was left out.</p>"
+        return f"{also}<p>No other line of these files was left out.</p>" if older else "<p>No line of these files was left out.</p>"
     listed = "".join(f"<li>{escape(complaint)}</li>" for complaint in complaints)
-    return f'<p class="complaint">{len(complaints):,} lines or files were left out, nothing else:</p><ul>{listed}</ul>'
+    return f'<p class="complaint">{len(complaints):,} lines or files were left out, nothing else:</p><ul>{listed}</ul>{also}'
 
 
 def _table(rows: Sequence[Row]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bdh_reason.evaluate.rows import Row
 class Evidence:
     """rows: of those that answer the same question the newest · learning: those of learning after training, never among the others · boards: films as
     evaluate/page.py tells them · claims: what others say, never mixed with rows · files: that rows were read from · left_out: what is wrong with lines that
-    are no rows.
+    are no rows · older: how many rows are not among these because newer ones answer the same question.
     """
 
     rows: Sequence[Row]
@@ -28,6 +28,7 @@ class Evidence:
     files: Sequence[Path]
     left_out: Sequence[str]
     learning: Sequence[Row] = ()
+    older: int = 0
 
     @cached_property
     def look(self) -> dict[str, int]:

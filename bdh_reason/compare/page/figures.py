@@ -220,7 +220,7 @@ def by_horizon(curves: Sequence[horizon.Curve], rows: Sequence[Row]) -> Figure:
     panels = tuple(_curves(title, {curve: labels[curve] for curve in its[:LINES]}) for title, its in list(kinds.items())[:PANELS])
     caption = (
         "Longer problems than those trained on, which are grey. Of one seed the band is Wilson's 95 % interval; of several the line is their mean and the band "
-        "a hierarchical bootstrap, seeds first, problems within. Dashed: 0.9. Dotted: uniform guessing."
+        f"a hierarchical bootstrap, seeds first, problems within. Dashed: 0.9. Dotted: uniform guessing. {horizon.left_out(curves)}".rstrip()
     )
     return Figure("horizon", caption, panels, tuple(row for row in rows if row.horizon is not None and row.difficulty is None) if panels else ())
 
@@ -262,8 +262,8 @@ def _methods(shown: Sequence[pairs.Pair]) -> str:
     told = {
         True: "of rows that tell what came of each problem, have the 95 % interval of the paired gap as `bdh-reason compare` prints it: of one seed Bonett and "
         "Price's, of several Student's t over seeds and problems",
-        False: "marked *, are of rows that do not tell it: Newcombe's 95 % interval for two independent samples of one seed, on the same problems too wide, by "
-        "as much as both models fail on the same ones",
+        False: "marked *, are of rows that do not tell what came of each problem: Newcombe's 95 % interval for two independent samples of one seed, on the "
+        "same problems too wide, by as much as both models fail on the same ones",
     }
     counts = {paired: [pair.bdh.n for pair in shown if pair.paired == paired] for paired in told}
     return " ".join(f"{len(of)} of {len(shown)} lines, n {min(of):,} to {max(of):,}, {told[paired]}." for paired, of in counts.items() if of)
