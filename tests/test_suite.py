@@ -36,9 +36,9 @@ def plan(tmp_path) -> Path:
     return tmp_path / "sizes.yaml"
 
 
-def go(plan, seconds=None, online=False):
+def go(plan, seconds=None):
     places = Places(plan.parent / "runs", plan.parent / "data", plan.parent / "rows.jsonl", plan.parent / "probes.jsonl")
-    return list(run(load_plan(str(plan)), places, "cpu", seconds, lambda *_: None, online))
+    return list(run(load_plan(str(plan)), places, "cpu", seconds, lambda *_: None))
 
 
 def test_the_cells_are_every_choice_of_every_axis_with_every_seed(plan):
@@ -165,27 +165,6 @@ def test_another_recipe_in_a_folder_is_seen_before_data_are_built(pair, monkeypa
     monkeypatch.setattr(running, "splits", lambda *_: pytest.fail("built"))
     assert {status for _, status in go(pair)} == {"failed"}
     assert all("another recipe" in row.error for row in read([pair.parent / "rows.jsonl"]) if row.error)
-
-
-def test_every_training_of_a_suite_is_told_to_be_online(plan, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("WANDB_API_KEY", "a key")
-    asked = []
-
-    def train(*args):
-        asked.append(args[-1].online)
-        raise ValueError("enough")
-
-    monkeypatch.setattr(running, "train", train)
-    for online in (True, False):
-        assert {status for _, status in go(plan, online=online)} == {"failed"}
-    assert asked == [True] * 8 + [False] * 8
-
-
-def test_a_suite_without_the_key_that_it_needs_is_refused_before_the_first_cell(plan, monkeypatch):
-    monkeypatch.setattr(running, "_tried", lambda *_: pytest.fail("a cell was begun"))
-    with pytest.raises(UserError, match="--online while WANDB_MODE=disabled"):
-        go(plan, online=True)
 
 
 def test_suites_that_come_with_the_package_are_plans_of_recipes():

@@ -24,6 +24,8 @@ from bdh_reason.cli import cli
 from bdh_reason.compare.refill import log, told
 from bdh_reason.errors import RunError, UserError
 from bdh_reason.evaluate.rows import append
+from bdh_reason.suite import run as suite
+from bdh_reason.suite.plan import load_plan
 from bdh_reason.train.tracking import Tracking
 
 pytestmark = pytest.mark.usefixtures(installed.__name__)
@@ -202,6 +204,22 @@ def test_online_without_a_key_is_refused_before_anything_is_done(words, tmp_path
     assert isinstance(error, UserError)
     assert "--online without an API key" in str(error)
     assert sorted(path.name for path in tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_suite_logs_its_trainings_as_it_was_asked(online, tmp_path, monkeypatch):
+    logs = []
+
+    def train(*args):
+        logs.append(args[-1])
+        raise ValueError("enough")
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(suite, "splits", lambda *_: None)
+    monkeypatch.setattr(suite, "train", train)
+    places = suite.Places(*(tmp_path / name for name in ("runs", "data", "rows.jsonl", "probes.jsonl")))
+    assert next(suite.run(load_plan("suite-small"), places, "cpu", None, lambda *_: None, online))[1] == "failed"
+    assert [(log.group, log.online) for log in logs] == [("runs", online)]
 
 
 def test_rows_wait_for_a_server_that_does_not_take_the_key(tmp_path, monkeypatch, server):

@@ -36,7 +36,6 @@ def probe(
     pairs: tuple[str, ...],
 ) -> None:
     """Look inside MODEL, a BDH: how many neurons are active, the graph between them, synapses that answer to a concept."""
-    from tempfile import TemporaryFile
 
     from bdh_reason.compare.probe import lines, write
     from bdh_reason.config import words
