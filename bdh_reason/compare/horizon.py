@@ -45,7 +45,7 @@ class Curve:
 
 def curves(rows: Sequence[Row]) -> list[Curve]:
     """The curves of all rows that have a horizon, by problems and model. Runs of one recipe are one curve unless two of them have the same seed: then
-    they differ in something that rows do not tell, and each model is a curve of its own. Of one model and seed the newest weights count, and of rows that
+    they differ in something that rows do not tell, or were asked other problems of a horizon: then each model is a curve of its own. Of one model and seed the newest weights count, and of rows that
     answer the same the newest; the curve says how many others there are.
     """
     whole = [row for row in rows if row.horizon is not None and row.difficulty is None]
@@ -53,12 +53,15 @@ def curves(rows: Sequence[Row]) -> list[Curve]:
     alike: dict[tuple[Any, ...], dict[tuple[str, int | None], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in sorted(whole, key=lambda row: row.created):
         rest = {name: value for name, value in row.config.items() if name != option[row.task]}
-        about = (f"{board_name(row.task, rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth)
+        about = (f"{board_name(row.task, rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth, row.task_version)
         alike[about][row.model, row.seed].append(row)
     found = []
     for (problems, name, *_), its in alike.items():
         runs = {who: {row.horizon or 0: row for row in asked if row.weights == asked[-1].weights} for who, asked in its.items()}
-        alone = len({seed for _, seed in runs}) < len(runs) or not set.intersection(*map(set, runs.values()))
+        hashes = [{horizon: row.data_hash for horizon, row in rows_H.items()} for rows_H in runs.values()]
+        shared = set.intersection(*map(set, hashes))
+        alike_asked = all(len({data[horizon] for data in hashes}) == 1 for horizon in shared)
+        alone = len({seed for _, seed in runs}) < len(runs) or not shared or not alike_asked
         for line in sorted({model for model, _ in runs}) if alone else [name]:
             mine = [who for who in runs if not alone or who[0] == line]
             found.append(_curve(problems, line, [runs[who] for who in mine], sum(len(its[who]) - len(runs[who]) for who in mine)))

@@ -32,13 +32,28 @@ def resampled(exact_RH: np.ndarray, n_RH: np.ndarray, draws: int = DRAWS) -> np.
     Runs are drawn with replacement, for all horizons together. Of each drawn run the share of right problems is drawn from its Jeffreys posterior
     Beta(right + ½, wrong + ½), which resampling its n problems comes to, except at 0 and 1, where that would never vary: SHARES of each run are made, and
     each of the R places in a draw goes through those of all runs in an order of its own (a balanced bootstrap), which costs a quarter of fresh ones and
-    wavers little more. The draws are the same in every call. With few runs the spread between them is taken for smaller than it is, by (R − 1) / R in its
-    square: two runs say little.
+    wavers little more. The draws are the same in every call.
+
+    What the drawn runs differ from the mean is widened: few runs show too little of the spread between them, by (R − 1) / R in its square, and leave it as
+    unsure as Student's t with R − 1 degrees of freedom says. Without that 95 % of the draws would hold the truth in 65 % of cases with two runs and in 80 %
+    with three; with it in 93 to 97 %, and in more where the problems and not the seeds make the difference (`tests/test_stats.py`).
     """
     source, runs = rng.generator(0, "resampled"), len(exact_RH)
     shares, right_HR, n_HR = SHARES if runs > 1 else draws, (exact_RH * n_RH).T, n_RH.T
     share_HRK = np.array([[source.beta(*of, size=shares) for of in zip(*its)] for its in zip(right_HR + 0.5, n_HR - right_HR + 0.5)])
-    return np.asarray(share_HRK.reshape(len(n_HR), -1).take(_orders(runs, shares, draws), axis=1).mean(1).T)
+    order_RW = _orders(runs, shares, draws)
+    drawn_HW = share_HRK.reshape(len(n_HR), -1).take(order_RW, axis=1).mean(1)
+    if runs == 1:
+        return np.asarray(drawn_HW.T)
+    surplus_HW = (exact_RH - exact_RH.mean(0)).T.take(order_RW // shares, axis=1).mean(1)
+    return np.asarray((drawn_HW + (_widening(runs) - 1) * surplus_HW).clip(0, 1).T)
+
+
+@cache
+def _widening(runs: int) -> float:
+    from scipy.special import stdtrit  # what scipy.stats.t.ppf comes to, without importing all of it
+
+    return float((runs / (runs - 1)) ** 0.5 * stdtrit(runs - 1, 0.975) / stdtrit(np.inf, 0.975))
 
 
 @cache
