@@ -179,9 +179,10 @@ def test_only_the_newest_weights_and_problems_held_out_for_the_end_are_drawn():
 
 def test_a_line_is_one_model_on_the_same_problems():
     rows = [replace(BDH, depth=depth, data_hash=digit * 64, model=model) for depth in (8, 16) for digit in "de" for model in ("one", "other")]
-    (panel,) = figures.by_depth(rows).panels
-    assert sorted(one.label for one in panel.series) == ["one, set dddd", "one, set eeee", "other, set dddd", "other, set eeee"]
-    assert [[point.x for point in one.points] for one in panel.series] == [[8, 16]] * 4
+    panels = figures.by_depth(rows).panels
+    assert [panel.title[-10:] for panel in panels] == [", set dddd", ", set eeee"]  # data are never mixed in one comparison
+    assert [sorted(one.label for one in panel.series) for panel in panels] == [["one", "other"]] * 2
+    assert [[point.x for point in one.points] for panel in panels for one in panel.series] == [[8, 16]] * 4
     assert figures.by_depth(rows[:4]).panels == ()
 
 
@@ -197,6 +198,7 @@ def test_a_panel_holds_what_can_be_told_apart():
     rows = [replace(BDH, model=f"m{place}", depth=depth, n=100 + place) for place in range(20) for depth in (8, 16)]
     (panel,) = figures.by_depth(rows).panels
     assert {one.name for one in panel.series} == {f"m{place}" for place in range(12, 20)}
+    assert "12 more lines" in figures.by_depth(rows).caption
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(1e-3, 1e18)), min_size=1, max_size=8), st.booleans())
@@ -310,6 +312,22 @@ def test_a_report_says_how_many_older_rows_it_left_out(tmp_path, monkeypatch):
     report.write([path])
     for name, said in (("README.md", "1 older ones are left out"), ("report.html", "1 older ones are not shown")):
         assert said in Path("results", name).read_text(encoding="utf-8")
+
+
+def test_a_run_that_failed_is_told_on_every_page_until_it_has_a_result(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, failed = Path("results/rows/a.jsonl"), replace(BDH, model="unlucky", recipe="unlucky", error="RunError: no room <left>", exact_match=None)
+    append(path, [failed])
+    with pytest.raises(UserError, match="no row with a result .*unlucky, seed 0, .* failed: RunError"):
+        report.write([path])
+    append(path, [BDH])
+    report.write([path])
+    pages = [Path("results", name).read_text(encoding="utf-8") for name in ("README.md", "report.html")]
+    assert ["unlucky, seed 0, on" in page for page in pages] == [True, True]
+    assert "no room &lt;left&gt;" in pages[1]
+    append(path, [replace(BDH, model="unlucky", recipe="unlucky", created="2999")])
+    report.write([path])
+    assert "no room" not in Path("results/README.md").read_text(encoding="utf-8")
 
 
 def test_files_without_a_row_are_refused(tmp_path, monkeypatch):

@@ -45,15 +45,24 @@ class Curve:
 
 def curves(rows: Sequence[Row]) -> list[Curve]:
     """The curves of all rows that have a horizon, by problems and model. Runs of one recipe are one curve unless two of them have the same seed: then
-    they differ in something that rows do not tell, or were asked other problems of a horizon: then each model is a curve of its own. Of one model and seed the newest weights count, and of rows that
-    answer the same the newest; the curve says how many others there are.
+    they differ in something that rows do not tell, or were asked other problems of a horizon: then each model is a curve of its own. Of one model and seed
+    the newest weights count, and of rows that answer the same the newest; the curve says how many others there are.
     """
     whole = [row for row in rows if row.horizon is not None and row.difficulty is None]
     option = horizon_options(whole)
     alike: dict[tuple[Any, ...], dict[tuple[str, int | None], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in sorted(whole, key=lambda row: row.created):
         rest = {name: value for name, value in row.config.items() if name != option[row.task]}
-        about = (f"{board_name(row.task, rest)} ({row.split})", row.recipe or row.model, row.arch, row.params, row.mode, row.restarts, row.depth, row.task_version)
+        about = (
+            f"{board_name(row.task, rest)} ({row.split})",
+            row.recipe or row.model,
+            row.arch,
+            row.params,
+            row.mode,
+            row.restarts,
+            row.depth,
+            row.task_version,
+        )
         alike[about][row.model, row.seed].append(row)
     found = []
     for (problems, name, *_), its in alike.items():

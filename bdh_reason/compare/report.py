@@ -45,7 +45,7 @@ def report(rows: Sequence[Row]) -> str:
         f"{horizon.overview(found)}\n\n{horizon.tables(found)}\n\n{_about_horizons(others)}" if found else "",
         adapt.contexts(contexts) if contexts else "",
         adapt.sequences(adapt.matrices(sequences)) if sequences else "",
-        failures(rows),
+        _failures(rows),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -69,9 +69,11 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     scored = [row for row in rows if not row.error]
     newest = latest(scored)
     if not newest:
-        raise UserError(f"no row in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", "; ".join(left_out))
+        remedy = "; ".join([*failures(rows), *left_out])
+        raise UserError(f"no row with a result in {', '.join(map(str, files))}", "files that `bdh-reason eval --rows` wrote", remedy)
     sequences, contexts, others = adapt.apart(newest)
-    evidence = Evidence(others, boards, yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), files, left_out, [*sequences, *contexts], len(scored) - len(newest))
+    claims, older = yaml.safe_load(CLAIMS.read_text(encoding="utf-8")), len(scored) - len(newest)
+    evidence = Evidence(others, boards, claims, files, left_out, [*sequences, *contexts], older, failures(rows))
     html, figures = page(evidence)
     learned = _adapt(sequences, contexts) if sequences or contexts else ""
     told = language.page(others, [row for its in probed.values() for row in its], map(str, [*files, *probed]))
@@ -83,6 +85,10 @@ def write(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
         for name, content in contents.items():
             replace(RESULTS / name, content)
     return [RESULTS / name for name in contents], left_out
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    return "\n".join(f"- {line}" for line in failures(rows))
 
 
 def _probes() -> tuple[dict[Path, list[dict[str, Any]]], list[str]]:
@@ -141,6 +147,8 @@ Of single rollouts, as far as their depth. The rules looked on after every step;
 {first_right(boards)}
 """
     drawn = "".join(f"\n![{figure.name}](figures/{figure.name}.svg)\n\n{figure.caption}\n" for figure in figures)
+    failed = "".join(f"- {line}\n" for line in evidence.failed)
+    text += f"\n## What failed\n\n{failed}" if failed else ""
     return text + (_horizons(rows, evidence.curves) if evidence.curves else "") + learned + (f"\n## Figures\n{drawn}" if figures else "")
 
 

@@ -81,15 +81,15 @@ def first_right(rows: Sequence[Row]) -> str:
     return markdown(head, lines)
 
 
-def failures(rows: Sequence[Row]) -> str:
-    """A line for each run that failed and has no result since; empty where there is none."""
+def failures(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each run that failed and has no result since."""
 
     def run(row: Row) -> tuple:
         return row.task, row.recipe, row.model, row.seed
 
     results = {run(row): row.created for row in sorted(rows, key=lambda row: row.created) if not row.error}
     failed = {run(row): row for row in sorted(rows, key=lambda row: row.created) if row.error and results.get(run(row), "") < row.created}
-    return "\n".join(f"- {row.model}, seed {row.seed}, on {problem_name(row)} failed: {row.error}" for row in failed.values())
+    return [f"{row.model}, seed {row.seed}, on {problem_name(row)} failed: {row.error}" for row in failed.values()]
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:

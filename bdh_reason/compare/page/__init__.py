@@ -29,7 +29,7 @@ def page(evidence: Evidence) -> tuple[bytes, list[tuple[Figure, bytes]]]:
         "contents": "".join(f'<li><a href="#{section.name}">{section.title}</a></li>' for section in sections),
         "numbers": _numbers(evidence),
         "sections": "\n".join(_section(section, evidence) for section in sections),
-        "left_out": _left_out(evidence.left_out, evidence.older),
+        "left_out": _failures(evidence.failed) + _left_out(evidence.left_out, evidence.older),
         "files": ", ".join(f"<code>{escape(file.name)}</code>" for file in evidence.files),
         "films": inside(list(evidence.boards)),
         "rows": inside(_table([*evidence.rows, *evidence.learning])),
@@ -74,6 +74,11 @@ def _numbers(evidence: Evidence) -> str:
         "replies checked": sum(row.n for row in rows if row.difficulty is None and row.bits_per_byte is None),
     }
     return "".join(f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in counted.items())
+
+
+def _failures(failed: Sequence[str]) -> str:
+    listed = "".join(f"<li>{escape(line)}</li>" for line in failed)
+    return f'<p class="complaint">{len(failed):,} runs failed and have no result since:</p><ul>{listed}</ul>' if failed else ""
 
 
 def _left_out(complaints: Sequence[str], older: int) -> str:

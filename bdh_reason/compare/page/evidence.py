@@ -19,7 +19,7 @@ from bdh_reason.evaluate.rows import Row
 class Evidence:
     """rows: of those that answer the same question the newest · learning: those of learning after training, never among the others · boards: films as
     evaluate/page.py tells them · claims: what others say, never mixed with rows · files: that rows were read from · left_out: what is wrong with lines that
-    are no rows · older: how many rows are not among these because newer ones answer the same question.
+    are no rows · older: how many rows are not among these because newer ones answer the same question · failed: a sentence for each run without a result.
     """
 
     rows: Sequence[Row]
@@ -29,6 +29,7 @@ class Evidence:
     left_out: Sequence[str]
     learning: Sequence[Row] = ()
     older: int = 0
+    failed: Sequence[str] = ()
 
     @cached_property
     def look(self) -> dict[str, int]:

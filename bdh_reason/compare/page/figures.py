@@ -100,30 +100,33 @@ def _whole(rows: Iterable[Row]) -> list[Row]:
 
 
 def _sets(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows by the name of their problems, those asked most first."""
-    found: dict[str, list[Row]] = defaultdict(list)
+    """Rows by the name of their problems and their data, which is never mixed, those asked most first."""
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        found[problems(row)].append(row)
-    return dict(sorted(found.items(), key=lambda item: (-max(row.n for row in item[1]), item[0])))
+        found[problems(row), row.data_hash].append(row)
+    named = Counter(name for name, _ in found)
+    ordered = sorted(found.items(), key=lambda item: (-max(row.n for row in item[1]), item[0]))
+    return {name if named[name] == 1 else f"{name}, set {data[:4]}": its for (name, data), its in ordered}
 
 
 def _lines(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows of the same model on the same problems, as many lines as a panel can hold; those with the most problems stay."""
+    """Rows of the same model, those with the most problems first."""
 
     def whose(row: Row) -> tuple:
-        return row.model, row.step or 0, row.seed or 0, row.mode, row.restarts or 0, row.data_hash
+        return row.model, row.step or 0, row.seed or 0, row.mode, row.restarts or 0
 
     found = [list(its) for _, its in groupby(sorted(rows, key=whose), whose)]
-    return sorted(found, key=lambda its: (-max(row.n for row in its), whose(its[0])))[:LINES]
+    return sorted(found, key=lambda its: (-max(row.n for row in its), whose(its[0])))
 
 
 def _against(
     name: str, rows: Sequence[Row], caption: str, x: str, of: Callable[[Row], float | None], text: Callable[[float], str], of_one_depth: bool = False
 ) -> Figure:
     """exact_match over something that a row tells, a panel for each set of problems on which that is not always the same."""
-    panels, drawn = list[Panel](), list[Row]()
+    panels, drawn, cut = list[Panel](), list[Row](), 0
     for title, its in _sets(row for row in _whole(rows) if of(row)).items():
-        lines = [sorted(line, key=lambda row: of(row) or 0) for line in _lines(its)]
+        all_lines = [sorted(line, key=lambda row: of(row) or 0) for line in _lines(its)]
+        lines = all_lines[:LINES]
         values = sorted({of(row) or 0.0 for line in lines for row in line})
         curved = of_one_depth or any(len(line) > 1 for line in lines)
         if values[-1] < APART * values[0] or not curved or len(panels) == PANELS:
@@ -131,15 +134,18 @@ def _against(
         series = tuple(_series(line, lines, of) for line in lines)
         panels.append(Panel(title, x, "exact_match", series, _marks(values, text), log=True))
         drawn += [row for line in lines for row in line]
-    return Figure(name, f"{caption} {WILSON}{_left_out(len(panels))}", tuple(panels), tuple(drawn))
+        cut += len(all_lines) - len(lines)
+    return Figure(name, f"{caption} {WILSON}{_left_out(len(panels), cut)}", tuple(panels), tuple(drawn))
 
 
 def _series(line: Sequence[Row], beside: Sequence[Sequence[Row]], of: Callable[[Row], float | None]) -> Series:
     return Series(called(line[0].task, line[0].model), _label(line[0], beside), tuple(_point(row, of(row) or 0.0) for row in line))
 
 
-def _left_out(panels: int) -> str:
-    return " Other sets of problems are in the table of all rows." if panels == PANELS else ""
+def _left_out(panels: int, lines: int) -> str:
+    """What a figure had no room for."""
+    also = f" {lines:,} more lines of these panels, those with the fewest problems, are in the table of all rows." if lines else ""
+    return also + (" Other sets of problems are in the table of all rows." if panels == PANELS else "")
 
 
 def _point(row: Row, x: float) -> Point:
@@ -152,7 +158,6 @@ def _label(row: Row, lines: Sequence[Sequence[Row]]) -> str:
     parts = [called(row.task, row.model)]
     parts += [f"seed {row.seed}"] if len({one.seed for one in same}) > 1 else []
     parts += [f"best of {row.restarts}"] if row.restarts else []
-    parts += [f"set {row.data_hash[:4]}"] if len({one.data_hash for one in same}) > 1 else []
     return ", ".join(parts)
 
 
@@ -168,12 +173,13 @@ def _marks(values: Sequence[float], text: Callable[[float], str]) -> tuple[tuple
 
 def by_difficulty(rows: Sequence[Row]) -> Figure:
     """exact_match over slices of difficulty, a line for each model and depth."""
-    panels, drawn = list[Panel](), list[Row]()
+    panels, drawn, cut = list[Panel](), list[Row](), 0
     for title, its in _sets(row for row in asked(rows) if row.difficulty is not None and row.horizon is None and row.n >= FEWEST).items():
         slices = sorted({row.difficulty or "" for row in its}, key=_hardness)
         if len(slices) < 2 or len(panels) == PANELS:
             continue
-        lines = _lines(its)
+        lines = _lines(its)[:LINES]
+        cut += len(_lines(its)) - len(lines)
         of_depth = [group for line in lines for group in _depths(line, 3 if len(lines) <= 3 else 1)]
         names = [(line[0].model, line[0].restarts) for line in of_depth]
         series = []
@@ -193,7 +199,7 @@ def by_difficulty(rows: Sequence[Row]) -> Figure:
         "Hard problems apart from easy ones. Difficulty is the task's own measure; of Sudoku, how often a solver guesses until it has proved the solution. "
         "Slices of fewer than 10 problems are not drawn."
     )
-    return Figure("difficulty", f"{caption} {WILSON}{_left_out(len(panels))}", tuple(panels), tuple(drawn))
+    return Figure("difficulty", f"{caption} {WILSON}{_left_out(len(panels), cut)}", tuple(panels), tuple(drawn))
 
 
 def _hardness(label: str) -> tuple[bool, float]:
@@ -220,8 +226,9 @@ def by_horizon(curves: Sequence[horizon.Curve], rows: Sequence[Row]) -> Figure:
     panels = tuple(_curves(title, {curve: labels[curve] for curve in its[:LINES]}) for title, its in list(kinds.items())[:PANELS])
     caption = (
         "Longer problems than those trained on, which are grey. Of one seed the band is Wilson's 95 % interval; of several the line is their mean and the band "
-        f"a hierarchical bootstrap, seeds first, problems within. Dashed: 0.9. Dotted: uniform guessing. {horizon.left_out(curves)}".rstrip()
-    )
+        "a hierarchical bootstrap, seeds first, problems within, as wide as Student's t for so few seeds. Dashed: 0.9. Dotted: uniform guessing. "
+        f"{horizon.left_out(curves)}{_left_out(len(panels), sum(max(len(its) - LINES, 0) for its in list(kinds.values())[:PANELS]))}"
+    ).rstrip()
     return Figure("horizon", caption, panels, tuple(row for row in rows if row.horizon is not None and row.difficulty is None) if panels else ())
 
 

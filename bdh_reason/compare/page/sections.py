@@ -17,7 +17,7 @@ from bdh_reason.compare.page.html import Html, interval, mode, of_markdown, prov
 from bdh_reason.compare.table import board_name, model_name
 from bdh_reason.evaluate.rows import Row
 
-MOST = 10  # lines of one set of problems in the first table
+MOST = 30  # lines of one set of problems in a table
 
 
 def headline(evidence: Evidence) -> Section:
@@ -33,9 +33,8 @@ def headline(evidence: Evidence) -> Section:
     for title, its in sorted(sets.items(), key=lambda item: -max(row.n for row in item[1]))[: figures.PANELS]:
         best = {row.model: max(one.exact_match or 0 for one in its if one.model == row.model) for row in its}
         ordered = sorted(its, key=lambda row: (bool(row.arch), best[row.model], row.model, row.depth or 0), reverse=True)
-        ordered = [row for row in ordered if row.arch][:MOST] + [row for row in ordered if not row.arch][: MOST // 2]
-        lines += [[title], *(_score(row, evidence.colour(row)) for row in ordered)]
-        shown += ordered
+        lines += [[title], *_cut([_score(row, evidence.colour(row)) for row in ordered])]
+        shown += ordered[:MOST]
     head = ("model", "thinking", "exact_match [95 %]", "n", "blanks right", "chance", "params", "training FLOPs", "set")
     about = (
         "Whole problems solved, every reply checked by the rules of its task. A line is one seed; the newest weights of each name. Lines with the same set "
@@ -43,6 +42,12 @@ def headline(evidence: Evidence) -> Section:
     )
     body = f'<div class="headline">{table(head, lines, words=3)}</div>{provenance(shown)}' if shown else ""
     return Section("results", "Results", about if shown else "There are no rows of problems yet.", body)
+
+
+def _cut(lines: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """As many as a table holds, and how many more there are."""
+    more = len(lines) - MOST
+    return [*lines[:MOST], *([[f"and {more:,} more, in the table of all rows"]] if more > 0 else [])]
 
 
 def _score(row: Row, colour: int) -> tuple[str, ...]:
@@ -120,14 +125,15 @@ def language(evidence: Evidence) -> Section:
     top = max(max(row.bits_per_byte or 0, row.ci_high or 0) for row in texts)
     lines: list[Sequence[str]] = []
     for title in dict.fromkeys(map(problems, texts)):
-        lines.append([title])
-        for row in sorted((row for row in texts if problems(row) == title), key=lambda row: row.bits_per_byte or 0)[: 2 * MOST]:
+        lines_of: list[Sequence[str]] = []
+        for row in sorted((row for row in texts if problems(row) == title), key=lambda row: row.bits_per_byte or 0):
             score = interval(row.bits_per_byte or 0, row.ci_low, row.ci_high, evidence.colour(row), span=(0, top))
             floor = "–" if row.floor is None else f"{row.floor:.4f}"
             solved = [one for one in asked(evidence.rows) if one.weights == row.weights and one.weights and one.difficulty is None]
             best = max(solved, key=lambda one: (one.n, one.depth or 0), default=None)
             also = "–" if best is None else f"{best.exact_match:.4f} on {problems(best)}, {best.depth} steps"
-            lines.append((model_name(row), score, floor, f"{row.n:,}", f"{row.params or 0:,}", also))
+            lines_of.append((model_name(row), score, floor, f"{row.n:,}", f"{row.params or 0:,}", also))
+        lines += [[title], *_cut(lines_of)]
     about = (
         "Bits per byte of whole documents, less is better; intervals are over documents, 95 %. The last column is the same weights on puzzles. Where twins of "
         "the same kind and seed were trained on one of both alone, a table tells what having both costs, a line for every twin: the gap is paired by seed, "
@@ -159,15 +165,14 @@ def costs(evidence: Evidence) -> Section:
         return Section("costs", "What it costs", "No row tells how long answers took yet.")
     lines: list[Sequence[str]] = []
     for title in dict.fromkeys(map(problems, sorted(timed, key=lambda row: -row.n))):
-        its = sorted((row for row in timed if problems(row) == title), key=lambda row: (row.model, row.depth or 0))[:MOST]
-        lines += [[title], *map(_cost, its)]
+        its = sorted((row for row in timed if problems(row) == title), key=lambda row: (row.model, row.depth or 0))
+        lines += [[title], *_cut([_cost(row) for row in its])]
     about = (
         "State floats are what a model carries from step to step for one problem. Speed is of whole exams at the depth told, on the device told, where other "
         "work may have run beside it."
     )
     head = ("model", "device", "params", "state floats", "training FLOPs", "depth", "FLOPs per answer", "problems/s")
-    most = figures.PANELS * MOST
-    return Section("costs", "What it costs", about, table(head, lines[:most], words=2) + provenance(timed[:most]))
+    return Section("costs", "What it costs", about, table(head, lines, words=2) + provenance(timed))
 
 
 def _cost(row: Row) -> tuple[str, ...]:
