@@ -318,7 +318,7 @@ def test_a_run_that_failed_is_told_on_every_page_until_it_has_a_result(tmp_path,
     monkeypatch.chdir(tmp_path)
     path, failed = Path("results/rows/a.jsonl"), replace(BDH, model="unlucky", recipe="unlucky", error="RunError: no room <left>", exact_match=None)
     append(path, [failed])
-    with pytest.raises(UserError, match="no row with a result .*unlucky, seed 0, .* failed: RunError"):
+    with pytest.raises(UserError, match=r"no row with a result .*unlucky, seed 0, .* failed: RunError"):
         report.write([path])
     append(path, [BDH])
     report.write([path])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bdh_reason.compare import adapt, horizon
+from bdh_reason.compare import adapt, horizon, seeds
 from bdh_reason.compare.table import failures, first_right, latest, table
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Row, survey
@@ -42,6 +42,7 @@ def report(rows: Sequence[Row]) -> str:
     parts = [
         table(others) if others or not rows else "",
         *notes,
+        seeds.table(seeds.pooled(others)),
         f"{horizon.overview(found)}\n\n{horizon.tables(found)}\n\n{_about_horizons(others)}" if found else "",
         adapt.contexts(contexts) if contexts else "",
         adapt.sequences(adapt.matrices(sequences)) if sequences else "",
@@ -136,7 +137,7 @@ Measured on: {devices}.
 
 {table(whole)}
 
-## By difficulty
+{_over_seeds(rows)}## By difficulty
 
 {table(slices)}
 
@@ -150,6 +151,12 @@ Of single rollouts, as far as their depth. The rules looked on after every step;
     failed = "".join(f"- {line}\n" for line in evidence.failed)
     text += f"\n## What failed\n\n{failed}" if failed else ""
     return text + (_horizons(rows, evidence.curves) if evidence.curves else "") + learned + (f"\n## Figures\n{drawn}" if figures else "")
+
+
+def _over_seeds(rows: Sequence[Row]) -> str:
+    """The section of recipes that ran with several seeds."""
+    told = seeds.table(seeds.pooled(rows))
+    return f"## Over seeds\n\n{told}\n\n" if told else ""
 
 
 def _adapt(sequences: Sequence[Row], contexts: Sequence[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -32,7 +33,7 @@ def of_markdown(text: str, words: int = 1) -> str:
 
 
 def _table(block: str, words: int) -> str:
-    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
+    head, _, *lines = ([cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block.splitlines())
     return table(head, lines, words)
 
 

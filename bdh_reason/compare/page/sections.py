@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bdh_reason.compare import adapt
+from bdh_reason.compare import adapt, seeds
 from bdh_reason.compare.horizon import overview
 from bdh_reason.compare.language import twins
 from bdh_reason.compare.page import figures
@@ -57,6 +57,15 @@ def _score(row: Row, colour: int) -> tuple[str, ...]:
     chance = "0" if not row.chance else f"{row.chance:.0e}"
     training = "–" if row.train_flops is None else scale(row.train_flops)
     return (model_name(row), thinking, score, count, f"{row.cell_accuracy:.4f}", chance, f"{row.params or 0:,}", training, row.data_hash[:4])
+
+
+def over_seeds(evidence: Evidence) -> Section:
+    """Recipes that ran with several seeds."""
+    found = seeds.pooled(evidence.rows)
+    if not found:
+        return Section("seeds", "Over seeds", "No recipe ran with several seeds on the same problems yet.")
+    body = table(seeds.HEAD, map(seeds.cells, found), words=3) + provenance([its.row for its in found])
+    return Section("seeds", "Over seeds", f"Runs that differ in nothing but their seed, as one score. {seeds.NOTE}", body)
 
 
 def boards(evidence: Evidence) -> Section:
@@ -211,6 +220,7 @@ def explorer(evidence: Evidence) -> Section:
 
 SECTIONS: tuple[Callable[[Evidence], Section], ...] = (
     headline,
+    over_seeds,
     boards,
     drawn(
         "depth",
