@@ -189,6 +189,7 @@ def made_up(plan: Plan, path: Path, n: int = 4000, exponent: float = 0.4) -> lis
         right_n = np.arange(n) >= round(n * error)
         about = {"task": "toy", "recipe": cell.recipe.name, "model": cell.arm, "arch": cell.recipe.model.name, "seed": cell.recipe.seed, "depth": 3, "n": n}
         about |= {"params": price["params"], "train_flops": price["train_flops"], "exact_match": float(right_n.mean()), "chance": 0.1, "data_hash": "d" * 64}
+        about |= dict.fromkeys(("ci_low", "ci_high", "cell_accuracy"), about["exact_match"])
         row = Row(**{**known, **about, "schema": 7, "items": "abc", "outcomes": outcomes.pack(right_n)})
         rows.append(row)
     append(path, rows)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, norm, t
 
-from bdh_reason.compare.stats import area, estimates, longest_good, resampled
+from bdh_reason.compare.stats import _t975, area, estimates, longest_good, resampled
 
 HORIZONS = np.array([4, 8, 16, 32])
 SEEDS = np.array([[1.0, 0.95, 0.6, 0.1], [1.0, 0.9, 0.7, 0.2], [0.99, 0.97, 0.2, 0.05]])
@@ -113,3 +113,8 @@ def test_the_longest_good_horizon_ends_at_the_first_that_is_not(exact, longest):
 )
 def test_the_area_is_over_the_logarithm_of_the_horizon(horizons, exact, under):
     assert area(np.array(horizons), np.array([exact], float)).tolist() == pytest.approx([under])
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 12), 40, 199])
+def test_students_quantile_is_that_of_scipy(freedom):
+    assert _t975(freedom) == pytest.approx(t.ppf(0.975, freedom), rel=1e-9)

@@ -5,6 +5,7 @@ Axes: R runs (seeds), H horizons from the shortest to the longest, W draws, K sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -51,9 +52,22 @@ def resampled(exact_RH: np.ndarray, n_RH: np.ndarray, draws: int = DRAWS) -> np.
 
 @cache
 def _widening(runs: int) -> float:
-    from scipy.special import stdtrit  # what scipy.stats.t.ppf comes to, without importing all of it
+    return math.sqrt(runs / (runs - 1)) * _t975(runs - 1) / 1.959964
 
-    return float((runs / (runs - 1)) ** 0.5 * stdtrit(runs - 1, 0.975) / stdtrit(np.inf, 0.975))
+
+def _t975(freedom: int) -> float:
+    """What Student's t stays below in 97.5 % of cases, by halving and its finite series (Abramowitz and Stegun 26.7.3, 26.7.4): to load scipy
+    would cost a table of 10,000 rows a seventh of its time.
+    """
+    low, high, odd = 0.0, math.pi / 2, freedom % 2
+    for _ in range(60):
+        angle = (low + high) / 2
+        term, series = math.cos(angle) if odd else 1.0, 0.0
+        for power in range(odd, freedom - 1, 2):
+            series, term = series + term, term * math.cos(angle) ** 2 * (power + 1) / (power + 2)
+        held = 2 / math.pi * (angle + math.sin(angle) * series) if odd else math.sin(angle) * series
+        low, high = (angle, high) if held < 0.95 else (low, angle)
+    return math.sqrt(freedom) * math.tan(low)
 
 
 @cache
