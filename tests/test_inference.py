@@ -43,7 +43,7 @@ def reasoner(config):
 
 def in_parts(model, v_1tD, v0_1tD, sizes, given_up):
     """The text in parts of these sizes, and the state after them."""
-    state, read = model.blank(1), []
+    state, read = model.blank(len(v_1tD)), []
     state, start = state.give() if given_up else state, 0
     for size in sizes:
         part = slice(start, start := start + size)
@@ -60,9 +60,10 @@ def same(ours, theirs, close):
 
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks():
-    """Texts of a few tokens have several blocks."""
+    """Texts of a few tokens have several blocks, and not all are read together."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "BLOCK", 3)
+        patch.setattr(inference, "TOKENS", 9)
         yield
 
 
@@ -83,6 +84,19 @@ def test_every_form_read_in_any_parts_is_the_equations(config, sizes, seed, inje
     assert state.position == tokens
     for rho_BHND, expected_BHND in zip(state.tensors, differentiable[1].tensors):
         same(rho_BHND, expected_BHND.detach(), 1e-10)
+
+
+@settings(max_examples=25)
+@given(configurations, parts, seeds, st.booleans(), st.sampled_from([0.1, 1.0]))
+def test_several_texts_are_read_as_autograd_reads_them(config, sizes, seed, inject, share):
+    v_5tD, v0_5tD = normal(seed, 2, 5, sum(sizes), 4)
+    v0_5tD, model = v0_5tD if inject else None, model_of(config, share, seed)
+    plain_5tD, plain = model.step(v_5tD, v0_5tD, LINE, model.blank(5))
+    with torch.no_grad():
+        whole_5tD, _ = model.step(v_5tD, v0_5tD, LINE, None)
+        read_5tD, state = in_parts(model, v_5tD, v0_5tD, sizes, False)
+    for ours, theirs in ((whole_5tD, plain_5tD), (read_5tD, plain_5tD), *zip(state.tensors, plain.tensors)):
+        same(ours, theirs.detach(), 1e-10)
 
 
 @pytest.mark.parametrize("positions", ["rotary", "alibi", "rotary+alibi", "none"])

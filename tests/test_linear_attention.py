@@ -86,7 +86,7 @@ def test_a_kernel_that_vanishes_leaves_finite_numbers_and_gradients(reading):
 @pytest.mark.parametrize("bound", [True, False])
 def test_flops_are_counted_for_every_form(board, heads, bound):
     model = Model(Config(d=48, heads=heads, hidden=5, layers=2, relations=bound and board.relations > 0), board)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         model.step(torch.zeros(1, board.tokens, 48), None, board, None)
     assert model.step_flops(board) == counter.get_total_flops()
 

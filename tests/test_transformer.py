@@ -31,6 +31,19 @@ def test_a_step_is_the_equations(kind, inject, bound):
     oracle_models.check_step(model, board, inject, equations, atol=1e-5 if sequence else 1e-10)  # rotary phases are fp32
 
 
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize("kind", BOARDS)
+def test_without_gradients_it_reads_the_same(kind, bound):
+    board = BOARDS[kind]
+    model = initial(Model, Config(d=24, heads=12, hidden=8, layers=2, relations=bound and bool(board.relations)), board, 0)
+    v_3tD, v0_3tD = normal(0, 2, 3, board.tokens, 24).float()
+    plain_3tD = model.step(v_3tD, v0_3tD, board, None)[0].detach()
+    with torch.no_grad():
+        torch.testing.assert_close(model.step(v_3tD, v0_3tD, board, None)[0], plain_3tD, rtol=1e-4, atol=1e-5)
+        state = model.blank(3) if board.reading == "sequence" else None
+        torch.testing.assert_close(model.step(v_3tD, v0_3tD, board, state)[0], plain_3tD, rtol=1e-4, atol=1e-5)
+
+
 @given(seeds, st.integers(1, 9), st.integers(1, 4), st.sampled_from(["all", "causal", "random"]))
 def test_attention_is_torchs(seed, tokens, pairs, reach):
     q_HBtK, k_HBtK, v_HBtK = normal(seed, 3, 4, 2, tokens, 2 * pairs)

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
 from bdh_reason import model
+from bdh_reason.compiled.product import product
 from bdh_reason.errors import UserError
 from bdh_reason.model import State
 from bdh_reason.task import Board
@@ -60,12 +61,12 @@ class Block(nn.Module):
 
     def forward(self, v_BtD: Tensor, board: Board, cache: Cache | None, position: int) -> tuple[Tensor, Cache | None]:
         """[B, t, D] after `position` tokens -> [B, t, D], and the cache with these tokens in it where one was given."""
-        config, qkv_BtD = self.config, (self.attention_norm(v_BtD) @ self.qkv_D3D).chunk(3, -1)
+        config, qkv_BtD = self.config, _map(self.attention_norm(v_BtD), self.qkv_D3D).chunk(3, -1)
         q_HBtK, k_HBtK, v_HBtK = (part.reshape(*part.shape[:2], config.heads, config.d // config.heads).permute(2, 0, 1, 3) for part in qkv_BtD)
         a_HBtK, cache = self.attend(q_HBtK, k_HBtK, v_HBtK, board, cache, position)
-        v_BtD = v_BtD + a_HBtK.permute(1, 2, 0, 3).flatten(2) @ self.out_DD
-        gate_BtF, up_BtF = (self.hidden_norm(v_BtD) @ self.gate_up_D2F).chunk(2, -1)
-        return v_BtD + (silu(gate_BtF) * up_BtF) @ self.down_FD, cache
+        v_BtD = v_BtD + _map(a_HBtK.permute(1, 2, 0, 3).flatten(2), self.out_DD)
+        gate_BtF, up_BtF = _map(self.hidden_norm(v_BtD), self.gate_up_D2F).chunk(2, -1)
+        return v_BtD + _map(silu(gate_BtF) * up_BtF, self.down_FD), cache
 
     def weights(self) -> bound.Layer:
         """All of them, in the order of their use."""
@@ -76,6 +77,16 @@ class Block(nn.Module):
         if board.reading == "sequence":
             return recall(rotary(q_HBtK, position), rotary(k_HBtK, position), v_HBtK, cache)
         return look(softmax_attention, q_HBtK, k_HBtK, v_HBtK, self.config, board), None
+
+
+def _read_only(v: Tensor) -> bool:
+    """Whether nobody wants gradients of fp32 on a CPU, where torch's own operations for that are faster than the equations."""
+    return v.device.type == "cpu" and v.dtype == torch.float32 and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+
+
+def _map(v_BtD: Tensor, weight_DF: Tensor) -> Tensor:
+    """[B, t, D] -> [B, t, F]."""
+    return product(v_BtD.flatten(0, 1), weight_DF).view(*v_BtD.shape[:2], -1) if _read_only(v_BtD) else v_BtD @ weight_DF
 
 
 def look(attend: Callable[..., Tensor], q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, config: Any, board: Board) -> Tensor:
@@ -91,6 +102,8 @@ def look(attend: Callable[..., Tensor], q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: 
 def recall(q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, cache: Cache | None) -> tuple[Tensor, Cache | None]:
     """Causal attention to the tokens at hand and to those in the cache."""
     _, batch, tokens, _ = q_HBtK.shape
+    if cache is None and _read_only(q_HBtK):
+        return scaled_dot_product_attention(q_HBtK, k_HBtK, v_HBtK, is_causal=True), None
     seen_tt = torch.ones(tokens, tokens, dtype=torch.bool, device=q_HBtK.device).tril()
     if cache is None:
         return softmax_attention(q_HBtK, k_HBtK, v_HBtK, seen_tt), None
@@ -103,6 +116,8 @@ def recall(q_HBtK: Tensor, k_HBtK: Tensor, v_HBtK: Tensor, cache: Cache | None) 
 
 def softmax_attention(q_tK: Tensor, k_tK: Tensor, v_tK: Tensor, seen_tt: Tensor | None) -> Tensor:
     """softmax(q·k / sqrt K) v over the last two axes; `seen` is bool and broadcasts, None lets every token see every other."""
+    if _read_only(q_tK):
+        return scaled_dot_product_attention(q_tK, k_tK, v_tK, seen_tt)
     scores_tt = q_tK @ k_tK.mT * q_tK.shape[-1] ** -0.5
     if seen_tt is not None:
         scores_tt = scores_tt.masked_fill(~seen_tt, float("-inf"))

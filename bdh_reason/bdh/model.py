@@ -54,7 +54,8 @@ class Config:
     the heads were joined (`surgery`), so that every neuron keeps its rotary frequency; none for heads that grew as one.
 
     backward: by autograd, or for the released form by `bdh.layer`: written, or written and compiled. auto: on CPU `bdh.groups` where heads are bound to
-    groups and `bdh.inference` for one text without gradients, else compiled from a few hundred million products on, where compiling pays.
+    groups, else compiled from a few hundred million products on, where compiling pays. Where nobody wants gradients, texts and grids with masks are read by
+    `bdh.inference` on CPU, unless by autograd is asked for.
     recompute: x and y are made again instead of kept.
     """
 
@@ -147,10 +148,12 @@ class Model(model.Model):
         size = self.window(v_BtD.shape[1], board)
         if board.reading == "sequence":
             room.check(self.config, v_BtD, size)
-            if self.config.backward == "auto" and inference.fits(v_BtD):
+            if self.config.backward != "autograd" and inference.fits(v_BtD):
                 return inference.step(self, v_BtD, v0_BtD, state, size)
             if torch.is_grad_enabled():
                 decode.forget(self)
+        elif self.config.backward != "autograd" and self.config.relations and board.groups_RGk is None and inference.fits(v_BtD):
+            return inference.look(self, v_BtD, v0_BtD, board), None
         if state is None and size >= v_BtD.shape[1]:
             return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
         before, read = state or self.blank(len(v_BtD)), []

@@ -20,12 +20,13 @@ ASKED_FROM = 4096  # tokens; shorter sequences are not worth the question
 def needed(config: Config, batch: int, tokens: int, window: int, kept: bool, alone: bool = False) -> int:
     """Numbers that one step holds at once, at least: scores and masked scores, three n-wide activities, and rho before and after a window.
 
-    Of one window; of all of them where they are `kept` for a backward pass. A text read `alone`, by `inference`, holds one head's at a time: the scores
-    of a block, three activities, and beside all rho what one head adds.
+    Of one window; of all of them where they are `kept` for a backward pass. Texts that are read `alone` or a few at a time, by `inference`, hold one head's
+    at a time: the scores of a block, three activities, and beside all rho what one head adds.
     """
     if alone:
-        neurons = config.n // config.heads
-        return min(window, inference.BLOCK) * window + 3 * window * neurons + (0 if window >= tokens else (config.layers * config.n + neurons) * config.d)
+        neurons, texts = config.n // config.heads, min(batch, inference.together(window))
+        synapses = 0 if window >= tokens else (config.layers * config.n + neurons) * config.d
+        return min(window, inference.BLOCK) * window + texts * (3 * window * neurons + synapses)
     times = -(-tokens // window) * config.layers if kept else 1
     synapses = 0 if window >= tokens else 2 * config.n * config.d
     return batch * times * (2 * config.heads * window**2 + 3 * window * config.n + synapses)
@@ -47,7 +48,7 @@ def check(config: Config, v_BtD: Tensor, window: int) -> None:
     (batch, tokens, _), device = v_BtD.shape, v_BtD.device
     if tokens < ASKED_FROM:
         return
-    alone = config.backward == "auto" and inference.fits(v_BtD)
+    alone = config.backward != "autograd" and inference.fits(v_BtD)
     size = 2 if torch.is_autocast_enabled(device.type) else v_BtD.element_size()
     there = free(device)
     wanted, chunked = (size * needed(config, batch, tokens, part, torch.is_grad_enabled(), alone) for part in (window, config.d))
