@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 from test_table import ROW
 
 from bdh_reason import rng
@@ -92,6 +92,22 @@ def test_intervals_cover_and_tests_do_not_cry_wolf():
         drawn = [simulate() for _ in range(600)]
         assert low < np.mean([test.gap.low <= truth <= test.gap.high for test, truth in drawn]) <= 1
         assert simulate is not islands or np.mean([test.p < 0.05 for test, _ in drawn]) < 0.08
+
+
+def test_the_interval_over_seeds_is_satterthwaites_worked_out_by_hand():
+    gap_RU = np.array([[1, 0, 0, 1, 0], [0, 0, 1, 1, 0], [1, -1, 0, 1, 1]])
+    gap, p, _ = paired.of_seeds(gap_RU, np.ones(5))
+    seeds, units = np.var([0.4, 0.4, 0.4]) / 3, np.var(gap_RU.mean(0), ddof=1) / 5  # all seeds have the same mean: the units alone count
+    reach = t.ppf(0.975, 4) * np.sqrt(seeds + units)
+    assert gap == pytest.approx((0.4, 0.4 - reach, 0.4 + reach))
+    assert p == pytest.approx(2 * t.sf(0.4 / np.sqrt(units), 4))
+    gap_RU[2, 1] = 1
+    gap, p, _ = paired.of_seeds(gap_RU, np.ones(5))
+    seeds, units = np.var([0.4, 0.4, 0.8], ddof=1) / 3, np.var(gap_RU.mean(0), ddof=1) / 5
+    freedom = (seeds + units) ** 2 / (seeds**2 / 2 + units**2 / 4)
+    reach = t.ppf(0.975, freedom) * np.sqrt(seeds + units)
+    assert gap == pytest.approx((1.6 / 3, 1.6 / 3 - reach, 1.6 / 3 + reach))
+    assert p == pytest.approx(2 * t.sf(1.6 / 3 / np.sqrt(seeds + units), freedom))
 
 
 def test_seeds_that_all_agree_still_have_an_interval():
