@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bdh_reason import __version__
-from bdh_reason.bdh.room import free
-from bdh_reason.compiled.lanes import has
 from bdh_reason.machine import peak, processor
+from bdh_reason.tracking import has_key, unpushed
 
 BAD = "BAD: "  # what a line says before what has to be done
 STEALS = "this release steals credentials: rotate yours, then `pip install 'lightning>=2.6.6,<2.7'`"
@@ -44,8 +43,14 @@ def findings() -> Iterator[str]:
 
 
 def _devices() -> Iterator[str]:
-    import torch
+    try:
+        import torch
 
+        from bdh_reason.bdh.room import free
+        from bdh_reason.compiled.lanes import has
+    except ImportError as error:
+        yield f"CPU: {processor()} · {BAD}nothing can be trained: {error}"
+        return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     products = "bf16 dot products" if has("avx512bf16") else "no bf16 dot products: precision bf16 saves memory there, not time"
     memory = free(torch.device("cpu")) / 1e9
@@ -67,10 +72,8 @@ def _compiler() -> str:
 
 
 def _tracking() -> Iterator[str]:
-    from bdh_reason.tracking import has_key
-
     yield "W&B: a key is configured, runs are logged online" if has_key() else "W&B: no key, runs are logged offline · `wandb login` changes that"
     if mode := os.environ.get("WANDB_MODE"):
         yield f"W&B: WANDB_MODE={mode} decides · unset it to go by the key"
-    if waiting := sorted(Path("runs").glob("*/wandb/offline-run-*")):
-        yield f"W&B: {len(waiting)} offline runs under runs/ · `bdh-reason dashboard sync {waiting[0].parents[1]}` uploads those of one run"
+    if waiting := unpushed([Path("runs")]):
+        yield f"W&B: {len(waiting)} offline runs under runs/ are not pushed · `bdh-reason dashboard sync` uploads them"

@@ -70,6 +70,8 @@ def mode(online: bool = False) -> str:
     by `online`) and there is no key or no wandb.
     """
     asked = os.environ.get("WANDB_MODE", "")
+    if not asked:
+        os.environ.pop("WANDB_MODE", None)  # wandb would take the empty word for a mode
     if asked not in ("", *MODES):
         raise UserError(f"WANDB_MODE={asked}", ", ".join(MODES))
     if online and asked not in ("", "online"):
@@ -86,16 +88,20 @@ def mode(online: bool = False) -> str:
     return chosen
 
 
-def start(folder: Path, who: Identity, mode: str) -> Any:
-    """A wandb run with the axes of AXES, whose files lie in `folder`/wandb; offline where nothing answers or the key is not taken."""
+def start(folder: Path, who: Identity, mode: str, must: bool = False) -> Any:
+    """A wandb run with the axes of AXES, whose files lie in `folder`/wandb; offline where nothing answers or the key is not taken. Raises UserError there
+    where it `must` be online.
+    """
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
         run = _init(folder, who, mode)
     except (wandb.errors.CommError, wandb.errors.UsageError) as error:
-        print(f"W&B: a key is configured, but logging goes offline: {error}", file=sys.stderr)
         wandb.teardown()  # its service would hold the id
+        if must:
+            raise UserError(f"--online, but W&B does not take the run: {error}", remedy="try again later, or without --online: `dashboard sync` then pushes it") from error
+        print(f"W&B: a key is configured, but logging goes offline: {error}", file=sys.stderr)
         run = _init(folder, who, "offline")
     for axis in dict.fromkeys(AXES.values()):
         run.define_metric(axis)

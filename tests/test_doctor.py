@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -36,7 +38,10 @@ def test_releases_that_steal_are_named_and_fail(package, version, monkeypatch):
 
 def test_what_is_missing_is_named_with_its_remedy(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "a" / "wandb" / "offline-run-1").mkdir(parents=True)
+    for place, pushed in (("a", False), ("ladder/seed0/16-bdh", False), ("b", True)):
+        (folder := tmp_path / "runs" / place / "wandb" / "offline-run-1").mkdir(parents=True)
+        for end in ("", ".synced") if pushed else ("",):
+            (folder / f"run-1.wandb{end}").touch()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -46,9 +51,30 @@ def test_what_is_missing_is_named_with_its_remedy(monkeypatch, tmp_path):
         "C++ compiler: none",
         "free disk here: 1.0 GB · BAD: free some",
         "WANDB_MODE=offline decides",
-        "1 offline runs under runs/ · `bdh-reason dashboard sync runs/a`",
+        "2 offline runs under runs/ are not pushed · `bdh-reason dashboard sync` uploads them",
     ):
         assert words in told
+
+
+def test_without_torch_the_doctor_says_so():
+    script = """
+import importlib.metadata, sys
+sys.modules["torch"] = None
+found = importlib.metadata.version
+def version(name):
+    if name == "torch":
+        raise importlib.metadata.PackageNotFoundError
+    return found(name)
+importlib.metadata.version = version
+from bdh_reason.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "doctor"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "torch: not installed · pip install torch" in done.stdout
+    assert "BAD: nothing can be trained" in done.stdout
+    assert "W&B" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_gpus_are_listed_with_their_peaks(monkeypatch):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_dashboard import shown
 from test_table import ROW
-from test_train import interrupt, run
+from test_train import interrupt, recipe, run
 from toy import installed
 from wandb_stub import Handler, Stub
 
@@ -227,6 +227,24 @@ def test_rows_wait_for_a_server_that_does_not_take_the_key(tmp_path, monkeypatch
     monkeypatch.setattr(server.server.RequestHandlerClass, "do_POST", Handler.refuse)
     with pytest.raises(RunError, match="does not answer"):
         list(log(told(DEPTHS, "suite", "eval", "p", None), tmp_path, "online"))
+
+
+def test_training_that_must_be_online_does_not_begin_without_an_answer_and_leaves_what_lies_there(tmp_path, monkeypatch, server):
+    run(tmp_path / "run", recipe(steps=2))
+    before = {path: path.read_bytes() for path in (tmp_path / "run").glob("*.json")}
+    signed_in(server, monkeypatch)
+    monkeypatch.setattr(server.server.RequestHandlerClass, "do_POST", Handler.refuse)
+    for folder, resume in (("run", False), ("new", True)):
+        with pytest.raises(UserError, match="--online, but W&B does not take the run"):
+            run(tmp_path / folder, tracking=Tracking(online=True), resume=resume)
+        assert {path: path.read_bytes() for path in (tmp_path / "run").glob("*.json")} == before
+    assert len(tracking.unpushed([tmp_path])) == 1, "only the run that was asked to be offline"
+
+
+def test_an_empty_mode_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "")
+    run(tmp_path / "run", recipe(steps=1))
+    assert len(tracking.unpushed([tmp_path])) == 1
 
 
 def test_the_mode_is_what_the_environment_says_and_the_key_allows(tmp_path, monkeypatch):

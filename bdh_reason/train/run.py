@@ -94,20 +94,21 @@ def train(
         mode(tracking.online)
     parents = [] if goes_on else _begin(learner, recipe)  # may refuse, or be what lies in the folder: so before anything there is removed
     with nullcontext() if ranks.rank() else alone(folder, wait=False):
-        with ranks.first_alone():
-            if not resume and not ranks.rank():
-                _clear(folder)
         card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
         learner.done, best = (card.step, card.validation) if card else (0, None)
         if card and learner.done >= recipe.steps:
             return Outcome(folder, learner.done, best, validation.metric)
+        log = begin(recipe, learner.model.size(), folder, card.wandb_id if card else None, tracking) if recipe.steps else None
+        with ranks.first_alone():
+            if not resume and not ranks.rank():
+                _clear(folder)
         if learner.done and not ranks.rank():
             print(f"{folder} continues after step {learner.done} of {recipe.steps}", file=sys.stderr)
-        keeper = Keeper(folder, validation, [its.data_hash for its in splits], best, "", card.parents if card else parents)
+        keeper = Keeper(folder, validation, [its.data_hash for its in splits], best, log.id if log else "", card.parents if card else parents)
         if not recipe.steps:
             keeper.put(learner)
             return Outcome(folder, 0, None, validation.metric)
-        told = _told(learner, keeper, splits, card, tracking)
+        told: list[Callback] = [Tracker(log, validation, keeper, splits, tracking)] if log else []
         callbacks = [Meter(keeper, sharded), validation, keeper, *told, *([] if ranks.rank() else [Report(validation)]), ending := Ending()]
         if kept:
             learner.configure_optimizers = _restoring(learner, kept)  # type: ignore[method-assign]
@@ -129,15 +130,6 @@ def _fit(trainer: lightning.Trainer, learner: Learner, stream: Stream, folder: P
             trainer.fit(learner, DataLoader(stream, batch_size=None, pin_memory=isinstance(trainer.accelerator, CUDAAccelerator)))
     except SIGTERMException as end:  # a SystemExit with code 0, as if the run were done
         raise InterruptedRunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
-
-
-def _told(learner: Learner, keeper: Keeper, splits: Sequence[Splits | Texts], card: Card | None, tracking: Tracking) -> list[Callback]:
-    """What tells W&B of the run, where it is told."""
-    run = begin(learner.recipe, learner.model.size(), keeper.folder, card.wandb_id if card else None, tracking)
-    if not run:
-        return []
-    keeper.wandb_id = run.id
-    return [Tracker(run, keeper.validation, keeper, splits, tracking)]
 
 
 def _learner(recipe: Recipe, device: str, sharded: bool) -> Learner:

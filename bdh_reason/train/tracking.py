@@ -49,14 +49,14 @@ UNASKED = Tracking()
 
 def begin(recipe: Recipe, params: int, folder: Path, run_id: str | None, asked: Tracking) -> Any:
     """A wandb run, or None where nothing is logged: in every process but the first, and where wandb is disabled or missing. `run_id` continues an earlier
-    slice. Raises UserError as `tracking.mode` does.
+    slice. Raises UserError as `tracking.mode` and `tracking.start` do.
     """
     if getattr(rank_zero_only, "rank", 0) or (mode := tracking.mode(asked.online)) == "disabled":
         return None
     tasks = "+".join(dict.fromkeys(one.task.name for one in recipe.each))
     config = {**tracking.named(recipe.model.name, params, tasks, recipe.seed, recipe.match), "recipe": recipe.name, "options": recipe.model_dump(mode="json")}
     who = tracking.Identity(folder.name, asked.group or recipe.name, asked.job, config, run_id or None, bool(run_id))
-    run = tracking.start(folder, who, mode)
+    run = tracking.start(folder, who, mode, asked.online)
     if run.offline:
         print(f"W&B: logging offline to {folder}/wandb (no key or no network); `bdh-reason dashboard sync {folder}` uploads it later", file=sys.stderr)
     return run
