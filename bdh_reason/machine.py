@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
-PEAKS = {  # dense bf16 FLOP/s by NVIDIA's data sheets; a name stands for all that contain it, unless a longer one does
+PEAKS = {  # dense bf16 FLOP/s by NVIDIA's data sheets; a name stands for all that have its words, unless a longer one does
     "A100": 312e12,
     "H100": 989.4e12,
     "H100 PCIe": 756e12,
@@ -24,6 +25,7 @@ def processor() -> str:
 
 
 def peak(device: str) -> float | None:
-    """Dense bf16 FLOP/s of a device by its name, or None where that is not known here."""
-    found = [name for name in PEAKS if name in device]
+    """Dense bf16 FLOP/s of a device by its name, or None where that is not known here, as of the slices that MIG cuts."""
+    words = set(re.findall(r"[A-Za-z0-9]+", device))
+    found = [name for name in PEAKS if words.issuperset(name.split()) and "MIG" not in words]
     return PEAKS[max(found, key=len)] if found else None

@@ -13,10 +13,10 @@ from bdh_reason.bdh import Config, Model, to_released_state_dict
 from bdh_reason.bdh.released import TEXT
 from bdh_reason.bench.measure import fastest, row
 from bdh_reason.bench.plain import plain
+from bdh_reason.machine import peak
 from bdh_reason.reason.loop import Loop, Reasoner
 
 ROUNDS = 5
-PEAKS = {"H200": 989.5e12, "H100": 989.4e12, "A100": 312e12}  # dense bf16 FLOP/s, from the makers' data sheets
 SHAPES = (256, 81), (256, 1024), (512, 81), (512, 1024), (1024, 81), (1024, 1024)  # d and T of the figures on CUDA
 Step = Callable[[], None]
 
@@ -62,12 +62,12 @@ def bench(sizes: Sizes = Sizes()) -> Iterator[dict[str, Any]]:
 
 def shares_of_peak() -> Iterator[dict[str, Any]]:
     """FLOP/s of training steps, three times the model's own count of the forward pass, against the card's peak; nothing for a card without a known one."""
-    peak = next((peak for name, peak in PEAKS.items() if name in torch.cuda.get_device_name()), 0.0)
-    for d, tokens in SHAPES if peak else ():
+    highest = peak(torch.cuda.get_device_name())
+    for d, tokens in SHAPES if highest else ():
         sizes = Sizes(d=d, n=32 * d, batch=max(1, 64 * 81 // tokens), tokens=tokens)
         flops = 3 * sizes.batch * _model(sizes, "auto", recompute=False).step_flops(replace(TEXT, positions=tokens))
         (seconds,) = fastest(ROUNDS, ours(sizes, "cuda", bf16=True))
-        yield row("layer", f"training, bf16, against the dense peak; {sizes}", flops / seconds / 1e12, "TFLOP/s", peak / 1e12, "cuda")
+        yield row("layer", f"training, bf16, against the dense peak; {sizes}", flops / seconds / 1e12, "TFLOP/s", highest / 1e12, "cuda")
         torch.cuda.empty_cache()
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bdh_reason.evaluate.evaluate import device_name
+from bdh_reason.machine import PEAKS, peak
 from bdh_reason.suite.plan import Plan
-from bdh_reason.train.plan import PEAK, USED, cost
+from bdh_reason.train.plan import USED, cost
 
 THREAD = 200e9  # FLOP/s of a training step on one thread of a processor with bf16 dot products, where layers are compiled; others are slower
 
@@ -20,8 +21,9 @@ def speed(device: str) -> tuple[float, str]:
     if device == "cpu":
         threads = torch.get_num_threads()
         return THREAD * threads, f"{name}: {THREAD / 1e9:.0f} GFLOP/s a thread assumed, of bf16 dot products"
-    peak = next((peak for known, peak in PEAK.items() if known.split()[0] in name), min(PEAK.values()))
-    return peak * USED, f"{name}: {USED:.0%} of {peak / 1e12:.0f} TFLOP/s assumed"
+    known = peak(name)
+    highest = known or min(PEAKS.values())
+    return highest * USED, f"{name}: {'' if known else 'unknown peak, '}{USED:.0%} of {highest / 1e12:.1f} TFLOP/s assumed"
 
 
 def prices(plan: Plan, device: str) -> Iterator[dict[str, Any]]:
