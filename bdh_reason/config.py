@@ -63,7 +63,7 @@ def words(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """YAML without objects, in which 1e-3 is a number as YAML 1.2 has it. Raises UserError naming `where`."""
+    """YAML without objects, in which 1e-3 is a number as YAML 1.2 has it. Raises UserError naming `where`, for a key that is there twice with its line."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -71,9 +71,32 @@ def read_yaml(text: str, where: str) -> Any:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
     try:
-        return yaml.load(text, Loader)
+        loader = Loader(text)
+        root = loader.get_single_node()
+        _once(loader, root, where, set())
+        return loader.construct_document(root) if root else None
     except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
         raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _once(loader: Any, node: Any, where: str, seen: set[int]) -> None:
+    """Raises UserError for a mapping in which a key stands twice: the first entry would be lost without a word."""
+    import yaml
+
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    keys: list[Any] = []
+    for child in node.value:
+        inner = [child]
+        if isinstance(node, yaml.MappingNode):
+            name, inner = child[0], list(child)
+            key = loader.construct_object(name, deep=True) if name.tag in loader.yaml_constructors else None  # none of what merges, <<
+            if key is not None and key in keys:
+                raise UserError(f"the key {key!r} twice in {where}, line {name.start_mark.line + 1}", "every key once", "one of them would be lost: remove it")
+            keys.append(key)
+        for one in inner:
+            _once(loader, one, where, seen)
 
 
 def read_text(path: Path, kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import PurePath
 
 
 class UserError(Exception):
@@ -35,6 +36,8 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> User
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     place = f" in {where}" if where else ""
     hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+    if name.endswith((".yaml", ".yml")) and (stem := PurePath(name).stem) in names:
+        hint = f"there is no such file; the name alone, {stem}, stands for the {kind} that comes with the package"
     return UserError(f"unknown {kind} {name!r}{place}", ", ".join(names) or "none", hint)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdh_reason.config import configure, line_of, words
+from bdh_reason.config import configure, line_of, read_yaml, words
 from bdh_reason.errors import UserError
 
 
@@ -85,3 +85,12 @@ def test_the_line_of_an_entry_is_found_by_its_keys():
     text = "# first\na:\n  b: 1\n  c:\n    - x: 1\n    - y: 2\nd: 3\n"
     lines = {(): 1, ("a",): 2, ("a", "c"): 4, ("a", "c", "1"): 6, ("a", "c", "1", "y"): 6, ("d",): 7, ("a", "c", "z"): 4, ("q",): 1}
     assert {keys: line_of(text, keys) for keys in lines} == lines
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line():
+    for text, key, line in (("a: 1\nb: 2\na: 3", "'a'", 3), ("- x: {5e-4: 1,\n  0.0005: 2}", "0.0005", 2), ("a: {b: {}}\nc:\n  d: {e: 1, e: 1}", "'e'", 3)):
+        with pytest.raises(UserError, match=rf"the key {key} twice in f.yaml, line {line}; allowed: every key once"):
+            read_yaml(text, "f.yaml")
+    assert read_yaml("a: &x {k: 1}\nb: {<<: *x, k: 2}\nc: [*x, *x]\n=: 1", "f.yaml") == {"a": {"k": 1}, "b": {"k": 2}, "c": [{"k": 1}] * 2, "=": 1}
+    assert read_yaml("", "f.yaml") is None
+    assert read_yaml("&a [*a]", "f.yaml")

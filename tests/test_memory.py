@@ -73,3 +73,34 @@ def test_a_model_that_does_not_fit_is_refused_with_what_would_help(monkeypatch):
     with pytest.raises(UserError, match=r"needs 1\d\.\d GB on cpu; allowed: 10.0 GB.*smaller batch"):
         check(load("sudoku-1b", {"steps": 1, "batch": 2}), torch.device("cpu"), 1, False)
     check(recipe(), torch.device("cpu"), 1, False)  # too small for the question
+
+
+def test_processes_on_one_cpu_share_its_memory(monkeypatch):
+    one = load("sudoku-1b", {"steps": 1, "batch": 2})
+    monkeypatch.setattr(memory, "free", lambda device: 1.5 * needed(one, 2).peak)
+    check(one, torch.device("cuda"), 2, False)
+    with pytest.raises(UserError, match="GB on cpu in 2 processes"):
+        check(one, torch.device("cpu"), 2, False)
+
+
+def test_every_byte_of_a_parameter_counts_in_the_billion():
+    """By hand: what the module's first lines say is held during the backward pass, less activations, which as many problems again tell; and after it."""
+    weight, moments, average, gradients, bf16, exchange = 4, 8, 4, 8, 2, 4
+    for changes, world, sharded, each in (
+        ({"steps": 1}, 1, False, weight + gradients + bf16),
+        ({}, 1, False, weight + moments + gradients + bf16),
+        ({"ema": 0.9}, 1, False, weight + moments + average + gradients + bf16),
+        ({"precision": "fp32"}, 1, False, weight + moments + gradients),
+        ({}, 2, False, weight + moments + gradients + bf16 + exchange),
+        ({"steps": 1}, 2, True, weight / 2 + gradients + bf16 + exchange + 4),
+        ({"ema": 0.9}, 4, True, (weight + moments + average) / 4 + gradients + bf16 + exchange + 4),
+    ):
+        chosen = load("sudoku-1b", changes)
+        half = chosen.model_copy(update={"batch": chosen.batch // 2})
+        with torch.device("meta"):
+            params = chosen.reasoners()[0].model.size()
+        assert params > 1e9
+        held = 2 * needed(half, world, sharded).peak - needed(chosen, world, sharded).peak - memory.PROCESS
+        assert held / params == pytest.approx(each), (changes, world, sharded)
+    few = load("sudoku-1b", {"steps": 1, "batch": 1})
+    assert (needed(few).peak - memory.PROCESS) / params == pytest.approx(weight + moments + gradients / 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bdh_reason import copies
 from bdh_reason.errors import UserError
 from bdh_reason.train import ranks
 from bdh_reason.train.checkpoint import read
@@ -48,15 +49,21 @@ main()
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the recipe and its data; the run `alone` of one process lies in it."""
+def recipe_alone(tmp_path, monkeypatch):
+    """A folder with the recipe."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(os.path.abspath, [path or "." for path in sys.path])))
     monkeypatch.chdir(tmp_path)
     Path("shared.yaml").write_text(RECIPE)
     Path("told.py").write_text(TOLD)
-    assert by_one(tmp_path / "alone") == STEPS
     return tmp_path
+
+
+@pytest.fixture
+def place(recipe_alone):
+    """That with data; the run `alone` of one process lies in it."""
+    assert by_one(recipe_alone / "alone") == STEPS
+    return recipe_alone
 
 
 def by_one(folder: Path) -> int:
@@ -124,15 +131,34 @@ def test_auto_takes_the_most_gpus_that_every_batch_can_be_cut_for(monkeypatch):
         ranks.count("8", "cuda", [8])
 
 
-def test_alone_a_process_launches_torchrun_and_what_was_launched_does_not(monkeypatch):
+def test_alone_a_process_launches_copies_of_itself_and_what_was_launched_does_not(monkeypatch):
     started = []
-    monkeypatch.setattr(os, "execv", lambda path, words: started.append(words))
-    monkeypatch.setattr(sys, "argv", ["bdh-reason", "train", "sudoku-1b"])
+    monkeypatch.setattr(copies, "run", lambda environments, together: started.append((environments, together)) or 2)
     ranks.launch(1)
-    ranks.launch(4)
+    with pytest.raises(SystemExit, match="2"):
+        ranks.launch(4)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     ranks.launch(4)
-    assert [words[-7:] for words in started] == [["--standalone", "--nproc-per-node", "4", "-m", "bdh_reason", "train", "sudoku-1b"]]
+    ((environments, together),) = started
+    assert together
+    assert [(its["RANK"], its["LOCAL_RANK"], its["WORLD_SIZE"]) for its in environments] == [(str(rank), str(rank), "4") for rank in range(4)]
+    assert len({its["MASTER_PORT"] for its in environments}) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--set", "start=nowhere"), "nowhere"),
+        (("--set", "data.folder=nothing"), "nothing"),
+        (("--sharded", "--set", "model.options.backward=auto"), "--sharded on"),
+    ],
+)
+def test_a_mistake_is_told_once_and_is_the_mistake_of_all(words, told, recipe_alone):
+    done = command("-m", "bdh_reason", after=("--devices", "2", *words))
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("building")]
+    assert line.startswith("bdh-reason: ")
+    assert told in line
 
 
 def test_shards_on_a_cpu_whose_own_layer_would_be_used_are_refused(place, monkeypatch):

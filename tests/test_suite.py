@@ -10,6 +10,7 @@ from toy import installed
 
 from bdh_reason.cli.suite import suite as suite_cli
 from bdh_reason.compare import probe
+from bdh_reason.data.build import build
 from bdh_reason.errors import InterruptedRunError, RunError, UserError
 from bdh_reason.evaluate.rows import read
 from bdh_reason.suite import run as running
@@ -30,6 +31,11 @@ def _without_tracking(monkeypatch):
 
 @pytest.fixture
 def plan(tmp_path) -> Path:
+    return sizes(tmp_path)
+
+
+def sizes(tmp_path: Path) -> Path:
+    """A suite of four arms and two seeds."""
     (tmp_path / "base.yaml").write_text(recipe().model_dump_json())
     suite = {"recipe": str(tmp_path / "base.yaml"), "settings": {"steps": 3}, "axes": ARMS, "seeds": [0, 1], "exams": [{"depth": [1, 2]}]}
     (tmp_path / "sizes.yaml").write_text(json.dumps(suite))
@@ -167,49 +173,28 @@ def test_another_recipe_in_a_folder_is_seen_before_data_are_built(pair, monkeypa
     assert all("another recipe" in row.error for row in read([pair.parent / "rows.jsonl"]) if row.error)
 
 
+def test_data_of_an_exam_and_files_of_rows_are_looked_for_before_anything_is_trained(pair, monkeypatch):
+    monkeypatch.setattr(running, "train", lambda *_: pytest.fail("trained"))
+    home = pair.parent
+    for places in ({"rows": home}, {"rows": Path("/proc/nope/x")}, {"probes": home}):
+        given = {"runs": home / "runs", "datasets": home / "data", "rows": home / "rows.jsonl", "probes": home / "probes.jsonl", **places}
+        pair.write_text(json.dumps({**json.loads(pair.read_text()), "probes": [{"arms": ["still"], "task": "text"}]}))
+        with pytest.raises(UserError, match="cannot write to"):
+            list(run(load_plan(str(pair)), Places(**given), "cpu", None, lambda *_: None))
+    pair.write_text(json.dumps({**json.loads(pair.read_text()), "exams": [{"data": "mine"}]}))
+    with pytest.raises(UserError, match=r"sizes.yaml, line 1: no data set in .*data/mine"):
+        go(pair)
+    asked = CliRunner().invoke(suite_cli, ["plan", str(pair), "--data", str(home / "data")])
+    assert "no data set in" in str(asked.exception)
+    build("sudoku", {"box": [2, 2]}, home / "data" / "mine", 20, 0, (0.5, 0.5, 0.0))
+    with pytest.raises(UserError, match=r"sizes.yaml, line 1: .*data/mine holds problems of task sudoku; allowed: toy"):
+        go(pair)
+
+
 def test_suites_that_come_with_the_package_are_plans_of_recipes():
     assert suite_names() == sorted(path.stem for path in FOLDER.glob("*.yaml"))
     for name in suite_names():
         assert load_plan(name).cells
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seeds": []}, r"seeds of .*sizes.yaml, line 6"),
-        ({"seeds": [0, 1, 0]}, r"seed 0 twice in .*sizes.yaml, line 6"),
-        ({"axes": {}}, r"axes of .*line 5"),
-        ({"axes": []}, r"axes of .*line 5"),
-        ({"seedz": [3]}, r"unknown key 'seedz' in .*sizes.yaml, line 8.*did you mean 'seeds'"),
-        ({"exams": [{"depth": [0]}]}, "exams.0.depth.* line 7"),
-        ({"exams": [{"depth": [1], "split": "train"}]}, "split"),
-        ({"exams": [{"deep": [1]}]}, "exams.0.deep of .*sizes.yaml, line 7"),
-        ({"axes": {"a": {"b": {"stepz": 3}}}}, r"arm b of .*sizes.yaml, line 5: unknown key 'stepz'.*did you mean 'steps'"),
-        ({"axes": {"a": {"b": {}, "c": {"depth": 2}}}}, "b and c of .*line 5 are the same run"),
-        ({"recipe": "nobody"}, "nobody"),
-        ({"match": {"axis": "sizee"}}, r"unknown axis 'sizee' in .*line 8.*did you mean 'size'"),
-        ({"match": {"axis": "size", "by": "luck"}}, "match.by of .*line 8"),
-    ],
-)
-def test_what_is_no_suite_is_refused(change, message, plan):
-    given = {**json.loads(plan.read_text()), **change}
-    plan.write_text("# a comment\n\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in given.items()))
-    with pytest.raises(UserError, match=message):
-        load_plan(str(plan))
-    with pytest.raises(UserError, match="ablation"):
-        load_plan("ablatoin")
-
-
-def test_a_name_that_yaml_reads_as_a_number_wants_quotes_and_a_file_of_another_encoding_is_named(plan):
-    given = json.loads(plan.read_text())
-    plan.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in {**given, "axes": 0}.items()).replace("axes: 0", "axes:\n  lr:\n    5e-4: {}"))
-    with pytest.raises(UserError, match=r"the key 0.0005 of .*sizes.yaml, line 5, which YAML reads as no text; .*put it in quotes"):
-        load_plan(str(plan))
-    plan.write_text(plan.read_text().replace("5e-4", '"5e-4"'))
-    assert [cell.arm for cell in load_plan(str(plan)).cells] == ["5e-4", "5e-4"]
-    plan.write_bytes(b"seeds: \xff")
-    with pytest.raises(UserError, match=r"sizes.yaml is not text in UTF-8: byte 7; allowed: a suite in YAML"):
-        load_plan(str(plan))
 
 
 @pytest.fixture

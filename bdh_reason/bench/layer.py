@@ -62,7 +62,7 @@ def bench(sizes: Sizes = Sizes()) -> Iterator[dict[str, Any]]:
 
 def shares_of_peak() -> Iterator[dict[str, Any]]:
     """FLOP/s of training steps, three times the model's own count of the forward pass, against the card's peak; nothing for a card without a known one."""
-    highest = peak(torch.cuda.get_device_name())
+    highest = peak(torch.cuda.get_device_name()) or 0.0
     for d, tokens in SHAPES if highest else ():
         sizes = Sizes(d=d, n=32 * d, batch=max(1, 64 * 81 // tokens), tokens=tokens)
         flops = 3 * sizes.batch * _model(sizes, "auto", recompute=False).step_flops(replace(TEXT, positions=tokens))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -48,6 +49,15 @@ def device(device: str, needs: Callable[[], str] = str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda, but no CUDA device is here", "cpu", needs())
     return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def cards(device: str) -> list[str]:
+    """The CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES names them; none where `device` is cpu."""
+    import torch
+
+    number = torch.cuda.device_count() if device == "cuda" else 0
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [name.strip() for name in given.split(",")][:number] if given else [str(index) for index in range(number)]
 
 
 def progress(what: str) -> Any:

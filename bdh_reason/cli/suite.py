@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from bdh_reason.cli import options
 from bdh_reason.errors import UserError
+
+root_option = click.option(
+    "--data", "root", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where data sets are built."
+)
 
 
 @click.group()
@@ -24,15 +29,17 @@ def scale() -> None:
 
 @click.command("plan")
 @click.argument("name")
+@root_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @options.as_json
-def plan(name: str, device: str, json_lines: bool) -> None:
+def plan(name: str, root: Path, device: str, json_lines: bool) -> None:
     """List the cells of suite NAME (a name or a YAML file): parameters, FLOPs, memory and hours of each. A wrong name gets the list of those there are."""
-    from bdh_reason.suite.plan import load_plan
+    from bdh_reason.suite.plan import find_data, load_plan
     from bdh_reason.suite.price import prices, sentence, total
 
-    where = options.device(device)
-    lines = list(prices(load_plan(name), where))
+    where, chosen = options.device(device), load_plan(name)
+    find_data(chosen, root)
+    lines = list(prices(chosen, where))
     click.echo("\n".join(json.dumps(line) if json_lines else sentence(line) for line in lines))
     click.echo(total(lines, where), err=json_lines)
 
@@ -40,7 +47,7 @@ def plan(name: str, device: str, json_lines: bool) -> None:
 @click.command("run")
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs. [default: runs/NAME]")
-@click.option("--data", "root", type=click.Path(path_type=Path), default=options.ROOTS["datasets"], show_default=True, help="Where data sets are built.")
+@root_option
 @click.option("--rows", type=click.Path(path_type=Path), help="The JSONL file that rows are added to. [default: OUT/rows.jsonl]")
 @click.option("--probes", type=click.Path(path_type=Path), help="That of its probes. [default: OUT/probes.jsonl]")
 @click.option("--max-time", metavar="TIME", help="Stop after this long, e.g. 30m; the same command goes on later.")
@@ -49,8 +56,9 @@ def plan(name: str, device: str, json_lines: bool) -> None:
 def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path | None, max_time: str | None, device: str, online: bool) -> None:
     """Run what is missing of suite NAME, the first seed of every arm before the second of any. A cell that fails is a row that says why, and exit code 1.
 
-    Several processes with this command share the cells: one for each GPU, with CUDA_VISIBLE_DEVICES.
+    Several GPUs share the cells: each has a process of its own. So do more processes with this command, here or elsewhere on the same files.
     """
+    from bdh_reason import copies
     from bdh_reason.suite.plan import load_plan
     from bdh_reason.suite.run import Places
     from bdh_reason.suite.run import run as run_suite
@@ -59,8 +67,12 @@ def run(name: str, out: Path | None, root: Path, rows: Path | None, probes: Path
     folder = out or options.ROOTS["runs"] / chosen.name
     places = Places(folder, root, rows or folder / "rows.jsonl", probes or folder / "probes.jsonl")
     words = {"stopped": "stopped by the time, goes on in the next run", "busy": "is another process's", "waits": "waits for an arm that is not done"}
-    failed = False
-    for cell, status in run_suite(chosen, places, options.device(device), options.seconds(max_time), options.progress("building data"), online):
+    where, seconds, begun, failed = options.device(device), options.seconds(max_time), time.monotonic(), False
+    if len(cards := options.cards(where)) > 1:
+        if code := copies.run([{"CUDA_VISIBLE_DEVICES": card} for card in cards], together=False):
+            sys.exit(code)
+        seconds = None if seconds is None else seconds - (time.monotonic() - begun)  # for what waited for an arm that another had in hand
+    for cell, status in run_suite(chosen, places, where, seconds, options.progress("building data"), online):
         click.echo(f"{cell.place} {words.get(status, status)}")
         failed |= status == "failed"
     if failed:

@@ -6,7 +6,8 @@ that belong together differ in more than that, a suite has several such products
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from bdh_reason import discover
 from bdh_reason.config import line_of, read_text, read_yaml
+from bdh_reason.data.manifest import read as read_manifest
 from bdh_reason.errors import UserError, unknown
 from bdh_reason.train.match import figure, match
 from bdh_reason.train.recipe import Recipe, lay_over, load
-from bdh_reason.train.sections import Alike, Positive, Section
+from bdh_reason.train.sections import Alike, Positive, Section, beside
 
 FOLDER = Path(__file__).parent / "suites"
 SIZE = "size"  # the axis of a ladder
@@ -39,7 +42,7 @@ class Asked(Section):
     limit: Positive | None = None
 
 
-Axes = Annotated[dict[str, dict[str, dict[str, Any]]], Field(min_length=1)]
+Axes = Annotated[dict[str, Annotated[dict[str, dict[str, Any]], Field(min_length=1)]], Field(min_length=1)]
 
 
 class Look(Section):
@@ -131,20 +134,22 @@ def read_plan(cls: type[P], kind: str, reference: str, folder: Path) -> tuple[st
     except ValidationError as error:
         problem = error.errors()[0]
         keys = [str(key) for key in problem["loc"]]
+        if problem["type"] == "missing":
+            raise UserError(f"no {'.'.join(keys)} in {path}, line {line_of(text, keys[:-1])}", remedy=f"a {kind} has to say it") from error
         if keys[:1] == ["axes"] and isinstance(given["axes"], dict):
             keys = [keys[0], *keys[2:]]
         if keys[-1:] == ["[key]"]:
             where = f"{path}, line {line_of(text, keys[:-1])}"
             raise UserError(f"the key {problem['input']!r} of {where}, which YAML reads as no text", "text", "put it in quotes as it stands there") from error
         where = f"{path}, line {line_of(text, keys)}"
-        if problem["type"] == "extra_forbidden" and len(keys) == 1:
-            raise unknown("key", keys[0], cls.model_fields, where) from error
+        if problem["type"] == "extra_forbidden":
+            raise unknown("key", ".".join(keys), beside(cls, keys), where) from error
         raise UserError(f"{'.'.join(keys) or 'the content'} of {where}", remedy=problem["msg"]) from error
 
 
 def load_plan(reference: str) -> Plan:
     """A suite by name or by path, and its cells. Raises UserError as `read_plan` does, and, with file and line, for an arm that is no recipe, two arms of one
-    name or that are the same run, a seed that is there twice, and for a merge or a probe of arms that there are not.
+    name or that are the same run, a seed that is there twice, a merge or a probe of arms that there are not, and an exam of what an arm is not trained on.
     """
     name, suite = read_plan(Suite, "suite", reference, FOLDER)
     text = Lines(place(reference))
@@ -153,7 +158,35 @@ def load_plan(reference: str) -> Plan:
     if suite.match and (missing := [axes for axes in suite.axes if suite.match.axis not in axes]):
         raise unknown("axis", suite.match.axis, missing[0], text.where("match", "axis"))
     first = _ordered(suite, list(_trained(suite, text)))
+    _examinable(suite, first, text)
     return Plan(name, text.path, suite, tuple(_reseeded(cell, seed) for seed in suite.seeds for cell in first))
+
+
+def _examinable(suite: Suite, cells: Sequence[Cell], text: Lines) -> None:
+    """Raises UserError, with file and line, for an exam or a probe of a task that does not exist, and for an exam of one that an arm is not trained on."""
+    for number, look in enumerate(suite.probes):
+        with text.at("probes", str(number), "task"):
+            discover.resolve(look.task)
+    for number, asked in enumerate(suite.exams):
+        if asked.task is None:
+            continue
+        with text.at("exams", str(number), "task"):
+            task = discover.resolve(asked.task)[0]
+            for cell in cells:
+                if task not in (known := {discover.resolve(one.task.name)[0] for one in cell.recipe.each}):
+                    raise UserError(f"task {asked.task}, on which {cell.arm} is not trained", ", ".join(sorted(known)))
+
+
+def find_data(plan: Plan, root: Path) -> None:
+    """Raises UserError, with file and line, for the data set of an exam that is not under `root`, or is of another task than is asked."""
+    for number, asked in enumerate(plan.suite.exams):
+        if asked.data is None:
+            continue
+        with Lines(plan.path).at("exams", str(number), "data"):
+            held = read_manifest(root / asked.data).plan.task
+            for task in [asked.task] if asked.task else dict.fromkeys(one.task.name for cell in plan.cells for one in cell.recipe.each):
+                if discover.resolve(task)[0] != held:
+                    raise UserError(f"{root / asked.data} holds problems of task {held}", task)
 
 
 @dataclass(frozen=True)
@@ -167,6 +200,14 @@ class Lines:
         text = self.path.read_text(encoding="utf-8")
         plain = keys if isinstance(read_yaml(text, str(self.path))["axes"], list) or keys[0] != "axes" else (keys[0], *keys[2:])
         return f"{self.path}, line {line_of(text, plain)}"
+
+    @contextmanager
+    def at(self, *keys: str) -> Iterator[None]:
+        """What is wrong inside this block is told with the file and the line of an entry."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"{self.where(*keys)}: {error.given}", error.allowed, error.remedy) from error
 
 
 def _trained(suite: Suite, text: Lines) -> Iterator[Cell]:

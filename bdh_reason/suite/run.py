@@ -28,7 +28,7 @@ from bdh_reason.evaluate.rows import Row, add, read
 from bdh_reason.evaluate.samples import boards
 from bdh_reason.files import alone, replace, writable
 from bdh_reason.suite.attempts import counted
-from bdh_reason.suite.plan import Asked, Cell, Look, Plan
+from bdh_reason.suite.plan import Asked, Cell, Look, Plan, find_data
 from bdh_reason.train.plan import cost
 from bdh_reason.train.problems import splits
 from bdh_reason.train.run import refuse_another, train
@@ -67,11 +67,13 @@ def run(plan: Plan, places: Places, device: str, max_seconds: float | None, prog
 
     done: its rows are there. stopped: by the time, it goes on in the next call. failed: a row says why, the next call tries again, but for what was killed
     again and again (`attempts.counted`). busy: another process is at it, so the same command in several processes, each with a device of its own, shares the
-    cells. waits: for an arm that is not done. Raises InterruptedRunError when it is told to stop, UnwritableError for what the disk refuses, and before
-    anything is done UserError as `tracking.mode`.
+    cells. waits: for an arm that is not done. Raises InterruptedRunError when it is told to stop, UnwritableError for what the disk refuses, and, before
+    anything is done, UserError as `tracking.mode` and `find_data` do.
     """
     tracking.mode(online)
-    writable(places.rows)
+    find_data(plan, places.datasets)
+    for path in (places.rows, *((places.probes,) if plan.suite.probes else ())):
+        writable(path)
     work, ended = Work(plan, places, device, progress, online), dict[Path, Status]()
     end = None if max_seconds is None else time.monotonic() + max_seconds
     for cell in plan.cells:

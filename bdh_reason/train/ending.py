@@ -17,7 +17,7 @@ class Ending(Callback):
     """Ctrl-C ends the run after the step in hand, so that the state kept is that of a whole step; a second one ends it at once.
 
     Of several processes any that gets it, or SIGTERM, or SIGUSR1 (SLURM's `--signal`), ends all after the step in hand. They take no second one: torchrun
-    hands on to its processes what a terminal has sent them already. It kills those that are not done 30 s later; then the last state on disk stands.
+    hands on to its processes what a terminal has sent them already. Those that are not done 30 s later are killed; then the last state on disk stands.
     """
 
     def __init__(self) -> None:

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from bdh_reason.bdh.room import free
 from bdh_reason.errors import UserError
 from bdh_reason.reason.loop import Reasoner, Thought
+from bdh_reason.train import ranks
 from bdh_reason.train.recipe import Recipe
 
 PROCESS = 0.75e9  # bytes of a process that has loaded what training needs
@@ -78,14 +79,21 @@ def _passing(reasoner: Reasoner, bf16: bool) -> float:
 
 
 def check(recipe: Recipe, device: torch.device, world: int, sharded: bool) -> None:
-    """Raises UserError for a large model that the memory of this device cannot hold: what is needed, what is there, and what would help."""
+    """Raises UserError for a large model that the memory of this device cannot hold: what is needed, what is there, and what would help. The processes on one
+    machine's CPU share its memory, so the first asks for all of them.
+    """
+    if device.type == "cpu" and ranks.rank():
+        return
     with torch.device("meta"):
         if recipe.reasoners()[0].model.size() < ASKED_FROM:
             return
-    wanted, there = needed(recipe, world, sharded).peak, free(device)
+    here = world // ranks.nodes() if device.type == "cpu" else 1
+    wanted, there = here * needed(recipe, world, sharded).peak, free(device)
     if wanted > there:
         remedy = "a smaller batch, model.options.recompute=true, ema=0, or more GPUs (with --sharded each holds less)"
-        raise UserError(f"{recipe.name} needs {wanted / 1e9:.1f} GB on {device}", f"{there / 1e9:.1f} GB, what is free", remedy)
+        where = f"{device} in {here} processes" if here > 1 else str(device)
+        where = f"{device} in {here} processes" if here > 1 else str(device)
+        raise UserError(f"{recipe.name} needs {wanted / 1e9:.1f} GB on {where}", f"{there / 1e9:.1f} GB, what is free", remedy)
 
 
 def wanted(recipe: Recipe) -> str:

@@ -8,6 +8,7 @@ numbers that lie on the device through the device's own group.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from bdh_reason import copies
 from bdh_reason.errors import UserError
 
 PATIENCE = timedelta(days=1)  # the others wait while the first builds data or validates
@@ -62,11 +64,15 @@ def nodes() -> int:
 
 
 def launch(devices: int) -> None:
-    """Begins the same command anew in `devices` processes, by torchrun, in this one's stead. Does nothing for one, or where something else started several."""
-    if devices > 1 and environment() is None:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "bdh_reason"]
-        sys.stdout.flush()
-        os.execv(sys.executable, [*torchrun, *sys.argv[1:]])
+    """Does this command in `devices` processes that share the run, and ends with their exit code. Does nothing for one or where others were started."""
+    if devices == 1 or environment() is not None:
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": devices, "LOCAL_WORLD_SIZE": devices, "GROUP_RANK": 0}
+    shared |= {"TORCHELASTIC_RUN_ID": port, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", 1)}  # as torchrun, whose names these are
+    ranks = ({**shared, "RANK": rank, "LOCAL_RANK": rank} for rank in range(devices))
+    sys.exit(copies.run([{name: str(value) for name, value in its.items()} for its in ranks], together=True))
 
 
 def count(given: str, device: str, batches: list[int]) -> int:
@@ -108,17 +114,19 @@ def together(device: str) -> Iterator[None]:
 
 @contextmanager
 def first_alone() -> Iterator[None]:
-    """The first process goes through this block before the others do, so that what it makes is there for them."""
-    if rank():
-        _meet()
-    yield
+    """The first process goes through this block before the others do, so that what it makes is there for them. Where it fails there, the others end with its
+    exit code and leave it to say why.
+    """
+    if rank() and (code := told(None)):
+        raise SystemExit(code)
+    try:
+        yield
+    except BaseException as error:
+        if not rank():
+            told(2 if isinstance(error, UserError) else 1)
+        raise
     if not rank():
-        _meet()
-
-
-def _meet() -> None:
-    if world() > 1:
-        dist.barrier(_words[0])
+        told(0)
 
 
 def share(size: int) -> slice:

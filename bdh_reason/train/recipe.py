@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError, model_validator
@@ -34,6 +34,7 @@ from bdh_reason.train.sections import (
     Supervision,
     Thinking,
     Validation,
+    beside,
 )
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -245,16 +246,7 @@ def _explain(error: ValidationError, where: str) -> UserError:
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
-        section: Any = Recipe
-        for part in path[:-1]:
-            section = section if part.isdigit() else _inside(section.model_fields[part].annotation)
-        return unknown("key", ".".join(path), {".".join([*path[:-1], name]) for name in section.model_fields}, where)
+        return unknown("key", ".".join(path), beside(Recipe, path), where)
     if problem["type"] == "missing":
         return UserError(f"no {'.'.join(path)} in {where}", "a recipe that names its task and its model")
     return UserError(f"{'.'.join(path)} = {problem['input']!r} in {where}", remedy=problem["msg"])
-
-
-def _inside(annotation: Any) -> Any:
-    """The section that an annotation is of, e.g. Part in tuple[Part, ...]."""
-    kinds = get_args(annotation)
-    return _inside(kinds[0]) if kinds else annotation

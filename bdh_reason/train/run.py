@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from bdh_reason.errors import InterruptedRunError, UserError
 from bdh_reason.files import alone, writing
-from bdh_reason.tracking import mode
 from bdh_reason.train import ranks
 from bdh_reason.train.average import Average
 from bdh_reason.train.callbacks import Keeper, Perusal, Quiz, Recital, Report, Validation, restore
@@ -35,7 +34,7 @@ from bdh_reason.train.meter import Meter
 from bdh_reason.train.module import Learner, learning_rate
 from bdh_reason.train.problems import Source, Splits, Texts, source
 from bdh_reason.train.recipe import Recipe, parse
-from bdh_reason.train.stream import check
+from bdh_reason.train.stream import check as check_stream
 from bdh_reason.train.tracking import UNASKED, Tracker, Tracking, begin
 
 
@@ -84,22 +83,24 @@ def train(
 
     Inside `ranks.together` all processes call it and share the batches; `sharded` (FSDP2) each holds a part of weights and moments between the steps. The
     state is the same for any number of them, so that a run may go on with more or fewer. Raises UserError for a state of another recipe or of other data,
-    while another run trains in the folder, for what `_learner` says and as `tracking.mode` does; RunError for a loss that is no number.
+    while another run trains in the folder, for what `_check` says and as `tracking.begin` does; RunError for a loss that is no number.
     """
-    learner = _learner(recipe, device, sharded)
+    with ranks.first_alone():
+        _check(recipe, device, sharded)
+    learner = Learner(recipe.reasoners(), recipe)
     validation = Validation([quiz(one, its) for one, its in zip(learner.each, splits)])
     sources = [source(one, its, int(count)) for one, its, count in zip(learner.each, splits, learner.turns.done_SP[-1])]
     goes_on = resume and (folder / "state.json").exists()
-    if not resume:
-        mode(tracking.online)
-    parents = [] if goes_on else _begin(learner, recipe)  # may refuse, or be what lies in the folder: so before anything there is removed
-    with nullcontext() if ranks.rank() else alone(folder, wait=False):
-        card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
-        learner.done, best = (card.step, card.validation) if card else (0, None)
-        if card and learner.done >= recipe.steps:
-            return Outcome(folder, learner.done, best, validation.metric)
-        log = begin(recipe, learner.model.size(), folder, card.wandb_id if card else None, tracking) if recipe.steps else None
-        with ranks.first_alone():
+    with ExitStack() as held:
+        with ranks.first_alone():  # what may refuse does before anything there is removed
+            parents = [] if goes_on else _begin(learner, recipe)
+            if not ranks.rank():
+                held.enter_context(alone(folder, wait=False))
+            card, kept = _state(recipe, splits, folder) if goes_on else (None, {})
+            learner.done, best = (card.step, card.validation) if card else (0, None)
+            if card and learner.done >= recipe.steps:
+                return Outcome(folder, learner.done, best, validation.metric)
+            log = begin(recipe, learner.model.size(), folder, card.wandb_id if card else None, tracking) if recipe.steps else None
             if not resume and not ranks.rank():
                 _clear(folder)
         if learner.done and not ranks.rank():
@@ -132,9 +133,9 @@ def _fit(trainer: lightning.Trainer, learner: Learner, stream: Stream, folder: P
         raise InterruptedRunError(f"terminated at step {learner.done}: the state in {folder} is whole, the same command continues") from end
 
 
-def _learner(recipe: Recipe, device: str, sharded: bool) -> Learner:
-    """The learner with fresh weights. Raises UserError, before they are made, where memory cannot hold the run, where the processes cannot share a batch, and
-    for what shards cannot do: weights in part frozen, and a CPU's own layer; then for what `stream.check` refuses.
+def _check(recipe: Recipe, device: str, sharded: bool) -> None:
+    """Raises UserError, before any weights are made, where memory cannot hold the run, where the processes cannot share a batch, for what shards cannot do
+    (weights in part frozen, and a CPU's own layer), and as `stream.check` does.
     """
     for one in recipe.each:
         ranks.share(one.batch)
@@ -144,10 +145,9 @@ def _learner(recipe: Recipe, device: str, sharded: bool) -> Learner:
         why = "the CPU's own layer holds on to the memory of the weights, which shards have to give back"
         raise UserError("--sharded on a CPU with backward = auto", "model.options.backward = written or compiled", why)
     check_memory(recipe, torch.device(device), ranks.world(), sharded)
-    learner = Learner(recipe.reasoners(), recipe)
-    for one, reasoner in zip(learner.each, learner.reasoners):
-        check(one, reasoner)
-    return learner
+    with torch.device("meta"):
+        for one, reasoner in zip(recipe.each, recipe.reasoners()):
+            check_stream(one, reasoner)
 
 
 def _restoring(learner: Learner, kept: dict[str, torch.Tensor]) -> Any:

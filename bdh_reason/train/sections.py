@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -25,6 +26,19 @@ class Section(BaseModel):
     """Frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def beside(section: Any, path: Sequence[str]) -> set[str]:
+    """The keys that may stand where the last of `path` does, each with what leads there, e.g. `data.size`; digits count the entries of a list."""
+    for part in path[:-1]:
+        section = section if part.isdigit() else _inside(section.model_fields[part].annotation)
+    return {".".join([*path[:-1], name]) for name in section.model_fields}
+
+
+def _inside(annotation: Any) -> Any:
+    """The section that an annotation is of, e.g. Part in tuple[Part, ...]."""
+    kinds = get_args(annotation)
+    return _inside(kinds[0]) if kinds else annotation
 
 
 class Choice(Section):
