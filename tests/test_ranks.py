@@ -161,13 +161,6 @@ def test_a_mistake_is_told_once_and_is_the_mistake_of_all(words, told, recipe_al
     assert told in line
 
 
-def test_shards_on_a_cpu_whose_own_layer_would_be_used_are_refused(place, monkeypatch):
-    monkeypatch.setattr(ranks, "world", lambda: 2)
-    recipe = load("shared.yaml", {"model": {"options": {"backward": "auto"}}})
-    with pytest.raises(UserError, match="--sharded on a CPU"):
-        train(recipe, (), place / "run", "cpu", True, None, sharded=True)
-
-
 def test_one_process_has_nothing_to_agree_on():
     with ranks.together("cpu"), ranks.first_alone():
         assert (ranks.rank(), ranks.world(), ranks.nodes(), ranks.told("word")) == (0, 1, 1, "word")
