@@ -100,9 +100,8 @@ def start(folder: Path, who: Identity, mode: str, must: bool = False) -> Any:
     except (wandb.errors.CommError, wandb.errors.UsageError) as error:
         wandb.teardown()  # its service would hold the id
         if must:
-            raise UserError(
-                f"--online, but W&B does not take the run: {error}", remedy="try again later, or without --online: `dashboard sync` then pushes it"
-            ) from error
+            said, remedy = str(error).partition("\n")[0], "try again later, or without --online: `dashboard sync` then pushes it"
+            raise UserError(f"--online, but W&B does not take the run: {said}", remedy=remedy) from error
         print(f"W&B: a key is configured, but logging goes offline: {error}", file=sys.stderr)
         run = _init(folder, who, "offline")
     for axis in dict.fromkeys(AXES.values()):
