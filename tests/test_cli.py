@@ -244,3 +244,12 @@ def commands(group: click.Group, path: str = "") -> dict[str, click.Command]:
     for name, command in group.commands.items():
         found |= commands(command, f"{path}{name} ") if isinstance(command, click.Group) else {f"{path}{name}": command}
     return found
+
+
+def test_a_file_of_something_else_is_not_told_line_by_line(tmp_path):
+    (tmp_path / "words.txt").write_text("".join(f"word {number}\n" for number in range(50)))
+    done = bdh_reason("table", "words.txt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "words.txt, line 20 is no row" in done.stderr
+    assert "line 21" not in done.stderr
+    assert done.stderr.endswith("and 30 more\n")

@@ -224,6 +224,15 @@ def test_fewer_rungs_give_only_the_gaps_of_pairs(ladder, tmp_path):
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_of_a_ladder_that_was_prolonged_the_newest_weights_count(ladder, tmp_path):
+    plan = load_plan(str(ladder))
+    found = made_up(plan, tmp_path / "made.jsonl")
+    older = [its._replace(row=replace(its.row, weights="before", created="2000", exact_match=0.0)) for its in found]
+    fitted = fit(plan, [*found, *older])
+    assert fitted.older == len(found)
+    assert fitted.gaps == fit(plan, found).gaps
+
+
 def test_what_did_not_vary_is_not_fitted_and_missing_cells_are_counted(long, tmp_path):
     found = made_up(long, tmp_path / "made.jsonl")
     same = Plan(long.name, long.path, long.suite, tuple(replace(cell, recipe=cell.recipe.model_copy(update={"steps": 6})) for cell in long.cells))

@@ -14,6 +14,7 @@ import click
 
 from bdh_reason.errors import UserError
 
+TOLD = 20  # complaints
 SAY_EVERY = 30.0  # seconds between two lines of progress that is not watched
 ROOTS = {"datasets": Path("datasets"), "runs": Path("runs")}
 settings = click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one option; the value is YAML. May be repeated.")
@@ -76,6 +77,7 @@ def progress(what: str) -> Any:
 
 
 def complain(complaints: Iterable[Any]) -> None:
-    """What was left out, once everything else is done. Raises UserError where that is anything."""
+    """What was left out, once everything else is done. Raises UserError where that is anything; a file that is no file of rows is not told line by line."""
     if told := [str(complaint) for complaint in complaints]:
-        raise UserError("left out, and nothing else:\n" + "\n".join(told))
+        more = f"\nand {len(told) - TOLD:,} more" if len(told) > TOLD else ""
+        raise UserError("left out, and nothing else:\n" + "\n".join(told[:TOLD]) + more)

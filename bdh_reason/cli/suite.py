@@ -99,6 +99,8 @@ def fit(name: str, files: tuple[Path, ...], json_lines: bool) -> None:
     found = lay(chosen, rows)
     if found.missing:
         click.echo(f"{found.missing} of {len(chosen.cells)} cells have no result", err=True)
+    if found.older:
+        click.echo(f"{found.older} rows are left out: their runs were trained on since, and the newest weights count", err=True)
     if not found.curves:
         click.echo(f"{found.rungs} sizes: too few for a law, only the gaps of the pairs", err=True)
     text = table(found) if found.curves else gaps.table(found.gaps)

@@ -43,16 +43,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Findings:
-    """What could be said: curves where there are enough rungs, else gaps; and how many cells have no result yet."""
+    """What could be said: curves where there are enough rungs, else gaps; how many cells have no result yet, and how many rows are of weights that a run has
+    since trained on.
+    """
 
     curves: list[Curve]
     gaps: list[Gap]
     rungs: int
     missing: int
+    older: int
 
 
 def fit(plan: Plan, found: Sequence[Found], draws: int = law.DRAWS) -> Findings:
-    """Laws through the rungs, or the gaps of the pairs where fewer than `law.SIZES` rungs have rows.
+    """Laws through the rungs, or the gaps of the pairs where fewer than `law.SIZES` rungs have rows. Of a run that was trained on the newest weights count.
 
     Raises UserError for a suite that is no ladder and for rows that do not belong together, naming files and lines: of a cell twice, of different data.
     """
@@ -60,11 +63,19 @@ def fit(plan: Plan, found: Sequence[Found], draws: int = law.DRAWS) -> Findings:
     if SIZE not in axes:
         raise UserError(f"{plan.path} is no ladder", f"a suite with an axis named {SIZE}")
     pairing = plan.suite.match.axis if plan.suite.match else next((axis for axis in reversed(axes) if axis != SIZE), SIZE)
-    groups, missing = _sorted_in(plan, found, pairing)
+    newest = _newest(found)
+    groups, missing = _sorted_in(plan, newest, pairing)
     rungs = len({cell.choices[SIZE] for arms in groups.values() for runs in arms.values() for cell, _ in runs})
     if rungs < law.SIZES:
-        return Findings([], _gaps(groups, pairing), rungs, missing)
-    return Findings([_curve(name, arm, runs, draws) for name, arms in groups.items() for arm, runs in arms.items()], [], rungs, missing)
+        return Findings([], _gaps(groups, pairing), rungs, missing, len(found) - len(newest))
+    curves = [_curve(name, arm, runs, draws) for name, arms in groups.items() for arm, runs in arms.items()]
+    return Findings(curves, [], rungs, missing, len(found) - len(newest))
+
+
+def _newest(found: Sequence[Found]) -> list[Found]:
+    """The rows of each run's newest weights."""
+    last = {(its.row.recipe, its.row.seed): its.row.weights for its in sorted(found, key=lambda its: its.row.created) if not its.row.error}
+    return [its for its in found if its.row.error or its.row.weights == last[its.row.recipe, its.row.seed]]
 
 
 Arms = dict[str, list[tuple[Cell, Found]]]
