@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,13 +11,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process is sent when the one that began it is gone
 POLL, GRACE = 0.1, 30.0  # seconds between two looks, and those from being told to end to being killed
 
 
 def run(environments: Sequence[Mapping[str, str]], together: bool) -> int:
     """Begins the command once in each of these environments, laid over this one's, and waits for all; returns the highest exit code, as a shell counts.
 
-    SIGINT, SIGTERM and SIGUSR1 are handed on. Where they do their work `together`, one that fails is the end of all, and its exit code counts.
+    SIGINT, SIGTERM and SIGUSR1 are handed on; on Linux the copies are told to end where this process is killed. Where they do their work `together`,
+    one that fails is the end of all, and its exit code counts.
     """
     sys.stdout.flush()
     command = [sys.executable, "-m", "bdh_reason", *sys.argv[1:]]
@@ -30,7 +33,7 @@ def run(environments: Sequence[Mapping[str, str]], together: bool) -> int:
     before = {kind: signal.signal(kind, tell) for kind in kinds}
     try:
         for environment in environments:  # in groups of their own, or a terminal's Ctrl-C would reach them twice
-            running.append(subprocess.Popen(command, env={**os.environ, **environment}, process_group=0))
+            running.append(subprocess.Popen(command, env={**os.environ, **environment}, process_group=0, preexec_fn=_end_with_parent))
         while None in (codes := [process.poll() for process in running]):
             time.sleep(POLL)
             if together and any(codes):
@@ -41,6 +44,12 @@ def run(environments: Sequence[Mapping[str, str]], together: bool) -> int:
         for kind, handler in before.items():
             signal.signal(kind, handler)
     return max(code if code >= 0 else 128 - code for code in codes if code is not None)
+
+
+def _end_with_parent() -> None:
+    """SIGKILL leaves no time to hand anything on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -94,12 +94,17 @@ class Model(nn.Module, ABC):
         if self.config.relations and board.reading == "grid":
             if not board.relations:
                 self._refuse_relations(board)
-            if self.config.heads % board.relations:
-                raise UserError(f"{self.config.heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
+            if self.bound_heads % board.relations:
+                raise UserError(f"{self.bound_heads} heads on a board of {board.relations} relations", f"a multiple of {board.relations} heads")
 
     @staticmethod
     def _refuse_relations(board: Board) -> None:
         raise UserError(f"relations=true on a {board.reading} with {board.relations} relations", "relations=false, or a grid with relations")
+
+    @property
+    def bound_heads(self) -> int:
+        """How many heads are bound to a board's relations, where relations bind heads."""
+        return int(self.config.heads)
 
     def embed(self, tokens_Bt: Tensor, board: Board) -> Tensor:
         """Tokens int64 [B, t] -> v0 [B, t, D]. Raises UserError for a token outside the vocabulary."""
@@ -175,17 +180,21 @@ def coordinate_sizes(board: Board) -> list[int]:
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # what is remembered must serve training as well
-def head_order(board: Board, heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """For heads bound to the board's relations in turn: the token order [H·t] that puts groups side by side, and its inverse."""
-    order_Ht = torch.as_tensor(board.groups_RGk, dtype=torch.int64, device=device).flatten(1).repeat(heads // board.relations, 1)
+def head_order(board: Board, bound: int, device: torch.device, free: int = 0) -> tuple[Tensor, Tensor]:
+    """For heads bound to the board's relations in turn: the token order [H, t] that puts groups side by side, and its inverse; `free` heads more keep the
+    board's order.
+    """
+    order_Ht = torch.as_tensor(board.groups_RGk, dtype=torch.int64, device=device).flatten(1).repeat(bound // board.relations, 1)
+    order_Ht = torch.cat([order_Ht, torch.arange(board.tokens, device=device).expand(free, -1)])
     return order_Ht, order_Ht.argsort(1)
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def head_mask(board: Board, heads: int, device: torch.device) -> Tensor:
-    """The same binding for relations that do not partition the board: which tokens each head may relate, bool [H, t, t]."""
-    return torch.as_tensor(board.mask_RTT, device=device).repeat(heads // board.relations, 1, 1)
+def head_mask(board: Board, bound: int, device: torch.device, free: int = 0) -> Tensor:
+    """The same binding for relations that do not partition the board: which tokens each head may relate, bool [H, t, t]; a free head all."""
+    bound_Htt = torch.as_tensor(board.mask_RTT, device=device).repeat(bound // board.relations, 1, 1)
+    return torch.cat([bound_Htt, bound_Htt.new_ones(free, board.tokens, board.tokens)])
 
 
 def gather_heads(v_BtD: Tensor, order_Ht: Tensor) -> Tensor:

@@ -36,6 +36,16 @@ def test_a_step_is_the_equations(kind, inject, bound):
         torch.testing.assert_close(step_2tD[row], expected_tD, rtol=0, atol=1e-5 if sequence else 1e-10)  # rotary phases are fp32
 
 
+@pytest.mark.parametrize("kind", [kind for kind, board in BOARDS.items() if board.relations])
+def test_free_heads_see_the_whole_board_and_bound_ones_their_relation(kind):
+    board = BOARDS[kind]
+    model = initial(Model, Config(d=6, n=28, heads=14, free=2), board, 0).double()
+    v_1tD = normal(0, 1, board.tokens, 6)
+    seen = oracle_models.sees(board, 12, True, itself=board.groups_RGk is None) + oracle_models.sees(board, 2, False, itself=True)
+    expected_tD = oracle_models.bdh_step(model.state_dict(), model.config, v_1tD[0], None, seen, False)
+    torch.testing.assert_close(model.step(v_1tD, None, board, None)[0][0], expected_tD, rtol=0, atol=1e-10)
+
+
 def gradients(v_BtD, inputs):
     """Of a random projection of v; zeros where an input plays no part."""
     loss = (v_BtD * normal(0, *v_BtD.shape).to(v_BtD)).sum()

@@ -6,10 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from bdh_reason import copies
+
+HERE = str(Path(__file__).parents[1])
 
 # what each copy does is in WHAT, its number in MINE
 COPY = """
@@ -74,3 +77,25 @@ def test_a_signal_is_handed_on_to_all(kind, copied, capfd):
     assert run("wait", "wait", together=False) == 128 + kind
     thread.join()
     assert signal.getsignal(kind) is before
+
+
+def works(process):
+    """Whether a process is there and not only waits for somebody to take its exit code."""
+    try:
+        return (Path("/proc") / process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+def test_no_copy_outlives_a_parent_that_is_killed(copied, tmp_path):
+    begin = "import sys; from bdh_reason import copies; copies.run([{'MINE': '0', 'WHAT': 'wait'}, {'MINE': '1', 'WHAT': 'wait'}], True)"
+    environment = {**os.environ, "PYTHONPATH": HERE}
+    with (tmp_path / "said").open("w") as said, subprocess.Popen([sys.executable, "-P", "-c", begin], stdout=said, env=environment) as parent:
+        while (tmp_path / "said").read_text().count("wait") < 2:
+            time.sleep(0.05)
+        children = (Path("/proc") / str(parent.pid) / "task" / str(parent.pid) / "children").read_text().split()
+        parent.kill()
+    assert len(children) == 2
+    while any(works(child) for child in children):
+        time.sleep(0.05)

@@ -255,7 +255,7 @@ def test_relations_that_are_not_there_or_cannot_be_shared_out_are_refused(name, 
     many = replace(cells, groups_RGk=cells.groups_RGk.repeat(config.heads, 0))
     for board in (many, masked(many, itself=True)):
         for look in (bound.check, lambda board: model(config, board)):
-            with pytest.raises(UserError, match=f"{config.heads} heads on a board of {3 * config.heads} relations"):
+            with pytest.raises(UserError, match=f"{bound.bound_heads} heads on a board of {3 * config.heads} relations"):
                 look(board)
 
 

@@ -46,7 +46,8 @@ Backward = Literal["auto", "autograd", "written", "compiled"]
 
 @dataclass(frozen=True)
 class Config:
-    """d width, n neurons in all heads; `relations` binds heads to the board's relations, `coordinates` adds learned row, column … embeddings.
+    """d width, n neurons in all heads; `relations` binds heads to the board's relations, all but the last `free` ones, which see the whole board
+    (without relations all do); `coordinates` adds learned row, column … embeddings.
 
     A step has `layers` layers, with the same weights where they are `shared`. scaled: scores are divided by sqrt N. execution: from token to token, or
     through a state, of which a sequence has one for each window (auto: above 4 d tokens). For sequences: `positions`; strict: a token does not see
@@ -63,6 +64,7 @@ class Config:
     n: int = 256
     heads: int = 4
     relations: bool = True
+    free: int = 0
     coordinates: bool = False
     form: Form = "released"
     layers: int = 1
@@ -84,6 +86,8 @@ class Config:
                 raise unknown(option, given, get_args(names))
         if "rotary" in self.positions and self.n // self.heads % 2:
             raise UserError(f"{self.n // self.heads} neurons in a head", "an even number: rotary positions turn pairs of neurons")
+        if not 0 <= self.free < self.heads:
+            raise UserError(f"free = {self.free} of {self.heads} heads", f"0 to {self.heads - 1}, so that a head is left to bind")
         self._check_pieces()
 
     def _check_pieces(self) -> None:
@@ -97,6 +101,7 @@ EXAMPLES = (
     Config(d=12, n=48, heads=12, coordinates=True),
     Config(d=12, n=48, heads=12, form="paper", layers=2, positions="rotary+alibi", scaled=True, pieces=(2, 2)),
     Config(d=12, n=36, heads=12, layers=2, shared=False, positions="alibi", execution="chunked"),
+    Config(d=12, n=52, heads=13, free=1),
 )
 
 
@@ -117,7 +122,7 @@ def attended(config: Config, board: Board, tokens: int, device: torch.device) ->
     if not config.relations:
         return layer.Attention(tokens, torch.full((1, 1, 1), scale, device=device, dtype=torch.float64))
     if board.groups_RGk is None:
-        return layer.Attention(tokens, model.head_mask(board, config.heads, device).double() * scale)
+        return layer.Attention(tokens, model.head_mask(board, config.heads - config.free, device, config.free).double() * scale)
     k = board.groups_RGk.shape[2]
     return layer.Attention(k, (1 - torch.eye(k, device=device, dtype=torch.float64))[None] * scale)
 
@@ -139,6 +144,10 @@ class Model(model.Model):
         self.Dy_HDN = nn.Parameter(torch.randn(heads, config.d, neurons) * config.d**-0.5)
         self.E_HND = nn.Parameter(torch.randn(heads, neurons, config.d) * config.n**-0.5)
 
+    @property
+    def bound_heads(self) -> int:
+        return self.config.heads - self.config.free  # type: ignore[no-any-return]
+
     @staticmethod
     def widths(config: Config) -> dict[str, int]:
         """In whole registers of the compiled layer (`bdh.groups`)."""
@@ -152,7 +161,7 @@ class Model(model.Model):
                 return inference.step(self, v_BtD, v0_BtD, state, size)
             if torch.is_grad_enabled():
                 decode.forget(self)
-        elif self.config.backward != "autograd" and self.config.relations and board.groups_RGk is None and inference.fits(v_BtD):
+        elif self.config.backward != "autograd" and self.config.relations and not self.config.free and board.groups_RGk is None and inference.fits(v_BtD):
             return inference.look(self, v_BtD, v0_BtD, board), None
         if state is None and size >= v_BtD.shape[1]:
             return self._layers(v_BtD, v0_BtD, board, (None,) * self.config.layers, 0)[0], None
@@ -179,8 +188,9 @@ class Model(model.Model):
         """
         config, x_HBtN, written = self.config, None, []
         bound = config.relations and board.groups_RGk is not None
-        order_Ht, inverse_Ht = model.head_order(board, config.heads, v_BtD.device) if bound else (None, None)
-        if config.backward == "auto" and order_Ht is not None and config.form == "released" and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
+        order_Ht, inverse_Ht = model.head_order(board, self.bound_heads, v_BtD.device, config.free) if bound else (None, None)
+        whole = config.form == "released" and config.backward == "auto" and not config.free
+        if order_Ht is not None and whole and groups.fits(v_BtD, v0_BtD, self._weights()[0]):
             scale, k = (config.n // config.heads) ** -0.5 if config.scaled else 1.0, board.groups_RGk.shape[2]  # type: ignore[union-attr]
             for weights in self._weights():
                 v_BtD = groups.layer(v_BtD, v0_BtD, weights, order_Ht, k, scale)
@@ -204,7 +214,8 @@ class Model(model.Model):
         """Whether the layers' gradients are those written out in `bdh.layer`."""
         config, products = self.config, v_BtD.numel() * self.config.n
         by_state = board.reading == "grid" and not config.relations and self._by_state(v_BtD.shape[1])
-        able = torch.is_grad_enabled() and config.form == "released" and config.through_time and products > 0 and not by_state
+        two_kinds = config.free > 0 and board.groups_RGk is not None
+        able = torch.is_grad_enabled() and config.form == "released" and config.through_time and products > 0 and not by_state and not two_kinds
         return able and (config.backward in ("written", "compiled") or (config.backward == "auto" and products >= COMPILED_FROM))
 
     def _weights(self) -> list[tuple[Tensor, ...]]:
@@ -228,13 +239,18 @@ class Model(model.Model):
         return read(q_HBtN, k_HBtN, v_BtD, rho_BHND, config.strict, slope_H)
 
     def _look(self, q_HBtN: Tensor, v_HBtD: Tensor, board: Board) -> Tensor:
-        """The read-out a on a grid: each head inside its relation, or every token sees every other and itself."""
+        """The read-out a on a grid: each bound head inside its relation, in a free one every token sees every other and itself."""
+        free, bound = self.config.free, self.bound_heads
         if not self.config.relations:
-            by_state = self._by_state(q_HBtN.shape[2])
-            return attention.everywhere(q_HBtN, q_HBtN, v_HBtD) if by_state else attention.quadratic(q_HBtN, q_HBtN, v_HBtD, None)
-        if board.groups_RGk is not None:
-            return attention.within_groups(q_HBtN, v_HBtD, board.groups_RGk.shape[2])
-        return attention.quadratic(q_HBtN, q_HBtN, v_HBtD, model.head_mask(board, self.config.heads, v_HBtD.device)[:, None])
+            return self._look_around(q_HBtN, v_HBtD)
+        if board.groups_RGk is None:
+            return attention.quadratic(q_HBtN, q_HBtN, v_HBtD, model.head_mask(board, bound, v_HBtD.device, free)[:, None])
+        a_HBtD = attention.within_groups(q_HBtN[:bound], v_HBtD[:bound], board.groups_RGk.shape[2])
+        return torch.cat([a_HBtD, self._look_around(q_HBtN[bound:], v_HBtD[bound:])]) if free else a_HBtD
+
+    def _look_around(self, q_HBtN: Tensor, v_HBtD: Tensor) -> Tensor:
+        by_state = self._by_state(q_HBtN.shape[2])
+        return attention.everywhere(q_HBtN, q_HBtN, v_HBtD) if by_state else attention.quadratic(q_HBtN, q_HBtN, v_HBtD, None)
 
     def _norm(self, v: Tensor) -> Tensor:
         return v if self.config.form == "normfree" else norm(v)
@@ -270,10 +286,13 @@ class Model(model.Model):
         config, tokens = self.config, board.tokens
         size, pair, synapses = self.window(tokens, board), config.n + config.heads * config.d, 2 * config.n * config.d
         parts = [min(size, tokens - start) for start in range(0, tokens, size)]
-        if len(parts) > 1 or (board.reading == "grid" and not config.relations and self._by_state(tokens)):
+        around = tokens * (synapses if board.reading == "grid" and self._by_state(tokens) else pair * tokens)
+        if len(parts) > 1:
             attending = tokens * synapses + sum(part**2 for part in parts if 1 < part < tokens) * pair
+        elif config.relations and board.groups_RGk is not None:
+            attending = (tokens * pair * board.groups_RGk.shape[2] * self.bound_heads + around * config.free) // config.heads
         else:
-            attending = tokens * pair * (board.groups_RGk.shape[2] if config.relations and board.groups_RGk is not None else tokens)
+            attending = tokens * pair * tokens if config.relations else around
         return 2 * config.layers * (tokens * 3 * config.n * config.d + attending)
 
     def state_floats(self, board: Board, depth: int) -> int:

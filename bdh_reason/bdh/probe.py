@@ -38,9 +38,9 @@ def observed(model: Model, board: Board, steps: Iterable[object], measure: Calla
 @contextmanager
 def _watching(model: Model, board: Board, see: Callable[[Tensor, Tensor], None]) -> Iterator[None]:
     """While open, the plain path is taken and every layer shows its x and y. Heads bound to relations have their tokens in the order of groups: undone here."""
-    config, gate, heads = model.config, model._gate, model.config.heads
+    config, gate = model.config, model._gate
     bound = model.config.relations and board.groups_RGk is not None
-    inverse_Ht = head_order(board, heads, model.E_HND.device)[1] if bound else None
+    inverse_Ht = head_order(board, model.bound_heads, model.E_HND.device, config.free)[1] if bound else None
 
     def watched(x_HBtN: Tensor, a_HBtD: Tensor, Dy_HDN: Tensor, E_HND: Tensor) -> Tensor:
         y_HBtN = (model._norm(a_HBtD).flatten(1, 2) @ Dy_HDN).relu().view_as(x_HBtN) * x_HBtN
