@@ -133,10 +133,10 @@ def test_a_legend_tells_depths_only_where_one_model_thinks_at_several():
 def test_the_overview_has_a_line_for_each_problem_and_one_column_for_a_model_on_all_tasks():
     rows = [*seeds(recipe="words-lstm", model="words-lstm"), *seeds(recipe="other-lstm", model="other-lstm", task="other", depth=1), *seeds(depth=1)]
     head, _, other, words = overview(curves(rows)).splitlines()
-    assert cells(head) == ["problems", "trained on", "examined on", "arm", "lstm"]
-    assert cells(other)[:4] == ["other, group S5, width 8 (test)", "4–8", "4–16", ""]
-    assert cells(words)[3] == cells(words)[4] == cells(other)[4]
-    assert cells(words)[3].startswith("8 [4, 8] · 0.79 [0.")
+    assert cells(head) == ["problems", "trained on", "examined on", "n each, seeds", "arm", "lstm"]
+    assert cells(other)[:5] == ["other, group S5, width 8 (test)", "4–8", "4–16", "1000, 3", ""]
+    assert cells(words)[4] == cells(words)[5] == cells(other)[5]
+    assert cells(words)[4].startswith("8 [4, 8] · 0.79 [0.")
 
 
 def test_the_readme_gets_a_section_and_its_figure_and_no_line_a_row(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_table import ROW
 
 from bdh_reason.compare import gaps, report
-from bdh_reason.compare.page import chart, figures, page
+from bdh_reason.compare.page import chart, figures, forests, page
 from bdh_reason.compare.page.evidence import Evidence
 from bdh_reason.compare.page.sections import SECTIONS
 from bdh_reason.compare.pairs import difference, pairs
@@ -244,8 +244,8 @@ def test_pairs_that_tell_what_came_of_each_problem_have_the_gap_of_compare_over_
     (gap,) = gaps.compare([Found(row, str(place)) for place, row in enumerate(rows)], "six", ["six-transformer"])
     assert (pair.paired, len(pair.runs)) == (True, 3)
     assert pair.difference == pytest.approx(gap.test.gap)
-    figure = figures.by_pair(rows)
-    assert [one.label for one in figure.panels[0].series] == ["sudoku 6×6, 16 steps, n 400, 3 seeds"]
+    figure = forests.by_pair(rows)
+    assert [one.label for one in figure.panels[0].series] == ["sudoku 6×6\n16 steps, n 400, 3 seeds, params +0.8%, training FLOPs × 1.00"]
     assert "1 of 1 lines, n 400 to 400, of rows that tell what came of each problem" in figure.caption
     assert "Newcombe" not in figure.caption
     assert len(figure.rows) == 6
@@ -257,8 +257,8 @@ def test_pairs_that_do_not_tell_it_are_independent_samples_and_marked_so():
     assert sorted((pair.paired, pair.bdh.seed) for pair in found) == [(False, 1), (False, 2), (True, 0)]
     alone = next(pair for pair in found if pair.bdh.seed == 1)
     assert alone.difference == difference(*(Estimate(row.exact_match, row.ci_low, row.ci_high) for row in rows[2:4]))
-    figure = figures.by_pair(rows)
-    assert sorted(one.label[-1] for one in figure.panels[0].series) == ["*", "*", "0"]
+    figure = forests.by_pair(rows)
+    assert sorted(" *" in one.label for one in figure.panels[0].series) == [False, True, True]
     assert "1 of 3 lines" in figure.caption
     assert "2 of 3 lines, n 400 to 400, marked *" in figure.caption
 

@@ -26,13 +26,17 @@ MODES = ("in_context", "cipher")
 
 @dataclass(frozen=True)
 class Matrix:
-    """One sequence by one strategy: exact_match by stage and task, the mean over the seeds; ACC, BWT, FWT; parameters after the first and the last stage."""
+    """One sequence by one strategy: exact_match by stage and task, the mean over the seeds; ACC, BWT, FWT; parameters after the first and the last stage; of
+    each task how many problems a seed was asked, and what uniform guessing gets.
+    """
 
     plan: str
     strategy: str
     tasks: tuple[str, ...]
     seeds: tuple[int | None, ...]
     params: tuple[int, int]
+    n: tuple[int, ...]
+    chance: tuple[float, ...]
     exact: tuple[tuple[Estimate, ...], ...]
     acc: Estimate
     bwt: Estimate
@@ -80,8 +84,10 @@ def _matrix(plan: str, tasks: tuple[str, ...], strategy: str, runs: Sequence[tup
     if len(runs) == 1:
         exact = [[Estimate(row.exact_match, row.ci_low, row.ci_high) for row in stage] for stage in runs[0][1]]  # type: ignore[arg-type]  # problems have all
     acc, bwt, fwt = estimates(scores(mean_IJ), scores(drawn_WIJ))
-    first, last = runs[0][1][0][0], runs[0][1][-1][0]
-    return Matrix(plan, strategy, tasks, tuple(seed for seed, _ in runs), (first.params or 0, last.params or 0), tuple(map(tuple, exact)), acc, bwt, fwt)
+    fresh, last = runs[0][1][0], runs[0][1][-1]
+    asked = tuple(row.n for row in fresh), tuple(row.chance or 0.0 for row in fresh)
+    seeds, params = tuple(seed for seed, _ in runs), (fresh[0].params or 0, last[0].params or 0)
+    return Matrix(plan, strategy, tasks, seeds, params, *asked, tuple(map(tuple, exact)), acc, bwt, fwt)
 
 
 def sequences(found: Sequence[Matrix]) -> str:
@@ -93,16 +99,15 @@ def sequences(found: Sequence[Matrix]) -> str:
 
 
 def _summary(found: Sequence[Matrix]) -> str:
-    head = ("strategy", "seeds", "params at first", "at last", "ACC", "BWT", "FWT")
-    lines = [
-        (one.strategy, ", ".join(map(str, one.seeds)), *(f"{size:,}" for size in one.params), _cell(one.acc), _cell(one.bwt), _cell(one.fwt)) for one in found
-    ]
-    return markdown(head, lines)
+    head = ("strategy", "seeds", "n a seed", "params at first", "at last", "ACC", "BWT", "FWT")
+    about = ((one.strategy, ", ".join(map(str, one.seeds)), f"{sum(one.n):,}", *(f"{size:,}" for size in one.params)) for one in found)
+    return markdown(head, [(*who, _cell(one.acc), _cell(one.bwt), _cell(one.fwt)) for who, one in zip(about, found)])
 
 
 def _stages(matrix: Matrix) -> str:
     names = ("fresh weights", *(f"{number}. {task}" for number, task in enumerate(matrix.tasks, 1)))
-    return markdown((f"{matrix.strategy}, after", *matrix.tasks), [(name, *map(_cell, stage)) for name, stage in zip(names, matrix.exact)])
+    asked = (f"{task} (n {n:,}, chance {chance:.0e})" for task, n, chance in zip(matrix.tasks, matrix.n, matrix.chance))
+    return markdown((f"{matrix.strategy}, after", *asked), [(name, *map(_cell, stage)) for name, stage in zip(names, matrix.exact)])
 
 
 def _cell(value: Estimate) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bdh_reason.compare.stats import Estimate, student
+from bdh_reason.compare.stats import student
 from bdh_reason.compare.table import latest, markdown
 from bdh_reason.evaluate.rows import Row
 
@@ -18,6 +18,9 @@ Probed = dict[str, Any]
 EDGES = 8  # for each neuron
 LEVEL = 0.05
 ARMS = {"en": "English alone", "fr": "French alone", "joined": "joined, untouched", "tuned": "joined, tuned on both", "fresh": "fresh weights"}
+FREE = (0.0, float("inf"))  # what a measure can be
+BOUNDS = {"x": (0.0, 100.0), "y": (0.0, 100.0), "modularity": (-1.0, 1.0), "same_degrees": (-1.0, 1.0), "gaussian": (-1.0, 1.0), "answers": (0.0, 50.0)}
+BOUNDS |= {"effect": (-1.0, 1.0)}
 TEXTS = {"europarl-en": "English", "europarl-fr": "French"}
 CLAIMED = {
     "x": "about 5 % (section 4.1)",
@@ -43,10 +46,10 @@ def findings(rows: Sequence[Row], probed: Sequence[Probed]) -> str:
         return ""
     return f"""## The paper's findings, in tiny models
 
-BDH on one language of a Europarl sample each; intervals are Student's t over seeds. The right column is what the paper says of its own, far larger models:
+BDH on one language of a Europarl sample each; the mean with Student's t interval over three seeds or more, else every seed's own value. The right column is what the paper says of its own, far larger models:
 claimed, not measured here, and where losses stand there they are nats of translations and not bits of one language.
 
-{markdown(("what", "of", "seeds", "here [95 %]", "claimed by the paper"), lines)}"""
+{markdown(("what", "of", "seeds", "n each", "here [95 %]", "claimed by the paper"), lines)}"""
 
 
 def _newest(probed: Sequence[Probed]) -> list[Probed]:
@@ -72,8 +75,26 @@ def _inside(probed: Sequence[Probed]) -> list[tuple[str, ...]]:
             seeds = sorted({row["training_seed"] for row in probed if row["model"] == arm})
             seen = (measure([row for row in probed if row["model"] == arm and row["training_seed"] == seed]) for seed in seeds)
             if values := [value for value in seen if value is not None]:
-                lines.append((title, of, str(len(values)), _text(student(values)), CLAIMED[name]))
+                lines.append(
+                    (
+                        title,
+                        of,
+                        str(len(values)),
+                        _asked(name, [row for row in probed if row["model"] == arm]),
+                        _text(values, *BOUNDS.get(name, FREE)),
+                        CLAIMED[name],
+                    )
+                )
     return lines
+
+
+def _asked(name: str, rows: list[Probed]) -> str:
+    """What a measure was taken on, in each seed."""
+    if name in ("x", "y"):
+        return f"{min(row['positions'] for row in rows if row['probe'] == 'density'):,} bytes"
+    if name in ("answers", "effect"):
+        return f"{min(row['present'] + row['absent'] for row in rows if row['probe'] == 'synapse'):,} sentences"
+    return f"{min(row['neurons'] for row in rows if row['probe'] == 'modularity'):,} neurons"
 
 
 def _share(rows: list[Probed], name: str) -> float | None:
@@ -104,12 +125,17 @@ def _joined(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for source, text in TEXTS.items():
         for arm, of in ARMS.items():
-            costs = [row.bits_per_byte for row in known if row.config["source"] == source and row.model == arm and row.bits_per_byte is not None]
+            its = [row for row in known if row.config["source"] == source and row.model == arm and row.bits_per_byte is not None]
+            costs, asked = [row.bits_per_byte or 0.0 for row in its], min((row.n for row in its), default=0)
             role = ("own" if source.endswith(arm) else "other") if arm in ("en", "fr") else arm
             if costs:
-                lines.append((f"bits_per_byte of {text}", of, str(len(costs)), _text(student(costs)), LOSSES.get(role, "–")))
+                lines.append((f"bits_per_byte of {text}", of, str(len(costs)), f"{asked:,} documents", _text(costs), LOSSES.get(role, "–")))
     return lines
 
 
-def _text(found: Estimate) -> str:
-    return f"{found.value:.3g}" + ("" if found.low == found.high else f" [{found.low:.3g}, {found.high:.3g}]")
+def _text(values: Sequence[float], least: float = FREE[0], most: float = FREE[1]) -> str:
+    """The mean and its interval, within what can be; of two seeds an interval would say little but that they are two."""
+    if len(values) < 3:
+        return ", ".join(f"{value:.3g}" for value in values)
+    value, low, high = student(values)
+    return f"{value:.3g} [{max(low, least):.3g}, {min(high, most):.3g}]"

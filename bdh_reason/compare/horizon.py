@@ -22,7 +22,7 @@ from bdh_reason.evaluate.rows import Row
 class Curve:
     """One model, or the same recipe in several seeds, at the horizons that all of these were asked.
 
-    trained: the horizons it was trained on, none where that is not known · exact: exact_match at each horizon, the mean over the seeds · h90: the longest
+    trained: the horizons it was trained on, none where that is not known · n: problems of a horizon and seed, the fewest · exact: exact_match at each horizon, the mean over the seeds · h90: the longest
     horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right ·
     older: how many rows of the same models and seeds are left out because newer ones answer the same, or are of other weights.
     """
@@ -36,6 +36,7 @@ class Curve:
     seeds: tuple[int | None, ...]
     trained: tuple[int, ...]
     horizons: tuple[int, ...]
+    n: int
     exact: tuple[Estimate, ...]
     chance: tuple[float, ...]
     h90: Estimate
@@ -105,6 +106,7 @@ def _curve(problems: str, model: str, runs: Sequence[dict[int, Row]], older: int
         tuple(rows_H[0].seed for rows_H in rows_RH),
         tuple(sorted({horizon for rows_H in rows_RH for row in rows_H for horizon in row.trained or ()})),
         tuple(horizons),
+        min(row.n for rows_H in rows_RH for row in rows_H),
         tuple(points),
         tuple(float(np.mean([rows_H[place].chance for rows_H in rows_RH])) for place in range(len(horizons))),
         h90,
@@ -117,11 +119,12 @@ def overview(found: Sequence[Curve]) -> str:
     """One Markdown table of all: a line for each kind of problems, a column for each model, in it H90 and the area."""
     name, panels = labels(found), _by_problems(found)
     names = sorted(set(name.values()))
-    lines = [("problems", "trained on", "examined on", *names), ("---", *["--:"] * (len(names) + 2))]
+    lines = [("problems", "trained on", "examined on", "n each, seeds", *names), ("---", *["--:"] * (len(names) + 3))]
     for problems, its in panels.items():
         cell = {name[curve]: f"{_cell(curve.h90, '{:.0f}')} · {_cell(curve.area, '{:.2f}')}" for curve in its}
         trained, examined = (sorted(set(chain.from_iterable(asked))) for asked in zip(*((curve.trained, curve.horizons) for curve in its)))
-        lines.append((problems, _range(trained), _range(examined), *(cell.get(name, "") for name in names)))
+        count = f"{_range(sorted({curve.n for curve in its}))}, {_range(sorted({len(curve.seeds) for curve in its}))}"
+        lines.append((problems, _range(trained), _range(examined), count, *(cell.get(name, "") for name in names)))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -146,16 +149,16 @@ def _by_problems(found: Iterable[Curve]) -> dict[str, list[Curve]]:
 
 def _table(found: Sequence[Curve]) -> str:
     horizons = sorted({horizon for curve in found for horizon in curve.horizons})
-    head = ("model", "params", "mode", "depth", "seeds", "trained on", "H90", "area", *(str(horizon) for horizon in horizons))
+    head = ("model", "params", "mode", "depth", "seeds", "n each", "trained on", "H90", "area", *(str(horizon) for horizon in horizons))
     lines = [head, ("---", *["--:"] * (len(head) - 1))]
     for curve in found:
         seeds = "–" if curve.seeds == (None,) else ", ".join(map(str, curve.seeds))
         exact = dict(zip(curve.horizons, curve.exact))
         cells = (_cell(exact[horizon], "{:.3f}") if horizon in exact else "" for horizon in horizons)
-        about = (curve.model, f"{curve.params:,}", curve.mode, "–" if curve.depth is None else str(curve.depth), seeds, _range(curve.trained))
+        about = (curve.model, f"{curve.params:,}", curve.mode, "–" if curve.depth is None else str(curve.depth), seeds, f"{curve.n:,}", _range(curve.trained))
         lines.append((*about, _cell(curve.h90, "{:.0f}"), _cell(curve.area, "{:.3f}"), *cells))
     chance = {horizon: value for curve in found for horizon, value in zip(curve.horizons, curve.chance)}
-    lines.append(("*uniform guessing*", *[""] * 7, *(f"{chance[horizon]:.1g}" for horizon in horizons)))
+    lines.append(("*uniform guessing*", *[""] * 8, *(f"{chance[horizon]:.1g}" for horizon in horizons)))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -22,13 +22,16 @@ LOWEST, HIGHEST = np.array([-30.0, -30.0, -5.0]), np.array([30.0, 30.0, 1.5])  #
 
 
 class Law(NamedTuple):
-    """exponent: α · floor: E · scale: A x^-α at x = `at`, the middle of the points · residual_P: log of what was seen over what is fitted."""
+    """exponent: α · floor: E · scale: A x^-α at x = `at`, the middle of the points · residual_P: log of what was seen over what is fitted · doubt: why the
+    points do not tell a law, empty where they do.
+    """
 
     exponent: Estimate
     floor: Estimate
     at: float
     scale: Estimate
     residual_P: np.ndarray
+    doubt: str = ""
 
     def loss(self, x: float) -> float:
         """What is fitted at x."""
@@ -56,7 +59,16 @@ def fit(x_P: np.ndarray, loss_P: np.ndarray, draws: int = DRAWS) -> Law:
     drawn_WP = y_P - residual_P + wide_P[source.integers(points, size=(draws, points))]
     fits_W3 = _descend(np.tile(best_3, (draws, 1)), u_P, drawn_WP)
     scale, floor, exponent = estimates(np.exp(best_3), np.exp(fits_W3))
-    return Law(exponent, floor, at, scale, residual_P)
+    return Law(exponent, floor, at, scale, residual_P, _doubt(float(best_3[2]), y_P - residual_P, residual_P))
+
+
+def _doubt(log_exponent: float, fitted_P: np.ndarray, residual_P: np.ndarray) -> str:
+    """Why a fit is no law: its exponent ran to the end of what is tried, or over all sizes it changes less than the points lie off it."""
+    if not LOWEST[2] + 1e-3 < log_exponent < HIGHEST[2] - 1e-3:
+        return "the exponent runs to the end of what is tried"
+    if np.ptp(fitted_P) <= max(2 * float(residual_P.std()), 1e-6):
+        return "over all sizes it changes less than runs differ from it"
+    return ""
 
 
 def _residual(theta_W3: np.ndarray, u_P: np.ndarray, y_WP: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ def _curve(who: Identity, rows: Sequence[Row]) -> Told:
     history = tuple({axis: place, **{f"{axis}/{name}": value for name, value in _values(at[place], POINT).items()}} for place in places)
     last = at[places[-1]] if places else rows[0]
     summary = {f"eval/{name}": value for name, value in _values(last, TOTAL).items()}
-    for curve in curves(list(at.values())):
+    for curve in curves(list(at.values())) if len(places) > 1 else ():  # one horizon is no curve
         summary |= {"eval/H90": curve.h90.value, "eval/area": curve.area.value}
     return Told(who, history, summary)
 

@@ -111,6 +111,8 @@ def _boards() -> tuple[list[dict[str, Any]], list[str]]:
     for path in sorted((RESULTS / "boards").glob("*.json")):
         try:
             film = json.loads(path.read_text(encoding="utf-8"))
+            if not film["right"]:
+                raise ValueError("no steps")
             films.append({name: film[name] for name in NEEDED} | {"about": {name: film["about"][name] for name in ABOUT}})
         except (OSError, ValueError, KeyError, TypeError) as error:
             complaints.append(f"{path} is no board ({error!r}); write it again with `bdh-reason solve --film`")

@@ -66,6 +66,8 @@ def fit(plan: Plan, found: Sequence[Found], draws: int = law.DRAWS) -> Findings:
     newest = _newest(found)
     groups, missing = _sorted_in(plan, newest, pairing)
     rungs = len({cell.choices[SIZE] for arms in groups.values() for runs in arms.values() for cell, _ in runs})
+    if not rungs:
+        raise UserError(f"no result of {plan.path} in these rows", "rows of its runs", f"bdh-reason scale run {plan.path.stem} makes them")
     if rungs < law.SIZES:
         return Findings([], _gaps(groups, pairing), rungs, missing, len(found) - len(newest))
     curves = [_curve(name, arm, runs, draws) for name, arms in groups.items() for arm, runs in arms.items()]
@@ -157,6 +159,8 @@ def _cells(curve: Curve, name: str, its: Law | None) -> tuple[str, ...]:
         return (*about, f"not fitted: {law.SIZES} values are needed", *[""] * 4)
     size_P = np.array(curve.size_P)
     residuals = ", ".join(f"{size} {np.expm1(its.residual_P[size_P == size].mean()):+.1%}" for size in dict.fromkeys(curve.size_P))
+    if its.doubt:
+        return (*about, f"not identified: {its.doubt}", "", "", "", residuals)
     intervals = (f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, low, high in (its.exponent, its.floor, its.scale))
     return (*about, *intervals, f"{its.at:.3g}", residuals)
 
@@ -171,6 +175,7 @@ def lines(found: Findings) -> Iterator[dict[str, Any]]:
                 "scale": its.scale._asdict(),
                 "at": its.at,
                 "residuals": its.residual_P.tolist(),
+                "doubt": its.doubt,
             }
             about = {"problems": curve.problems, "arm": curve.arm, "loss": curve.loss, "against": name, "n": curve.n, "sizes": curve.size_P}
             yield {**about, "x": curve.x[name].tolist(), "losses": curve.loss_P.tolist(), "law": law_of}

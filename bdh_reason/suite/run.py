@@ -186,8 +186,8 @@ def once(record: Path, path: Path, sit: Callable[[], list[str]]) -> None:
 
 def _add(record: Path, path: Path) -> None:
     """Adds those rows of a record that the file has not."""
-    known = set(path.read_text(encoding="utf-8").split("\n")) if path.exists() else set()
-    if missing := [line for line in record.read_text(encoding="utf-8").split("\n") if line and line not in known]:
+    known = set(path.read_bytes().split(b"\n")) if path.exists() else set()  # bytes: a file that was cut off may end inside a letter
+    if missing := [line.decode() for line in record.read_bytes().split(b"\n") if line and line not in known]:
         add(path, missing)
 
 

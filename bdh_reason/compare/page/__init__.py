@@ -45,7 +45,7 @@ def _section(section: Section, evidence: Evidence) -> str:
 
 def _figure(figure: Figure, evidence: Evidence) -> str:
     panels = "".join(chart.draw(panel, evidence.look) for panel in figure.panels)
-    caption = f"<figcaption>{figure.caption}</figcaption>"
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>"
     return f'<figure><div class="panels">{panels}</div>{caption}{_data(figure.rows)}{provenance(figure.rows)}</figure>'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,8 +15,9 @@ from bdh_reason.evaluate.page import HOME
 
 WIDTH, HEIGHT = 420, 274
 LEFT, TOP, BOTTOM = 34, 46, 230  # of the plot; its right end leaves room for the names of the lines
-GAP, ROW = 14, 40  # between names; of a line of a forest
-LETTER = 6.7  # how wide a letter of a name is, about
+GAP, ROW = 14, 66  # between names; of a line of a forest
+LETTER = 6.7  # how wide a letter of a name is, about; of a title somewhat more
+WIDE = 54  # letters of a title in one line
 CSS = (Path(__file__).with_name("chart.css")).read_text(encoding="utf-8")
 LIGHT = dict(re.findall(r"(--[\w-]+): light-dark\((#\w+)", (HOME / "colours.css").read_text(encoding="utf-8")))
 COLOURS = sum(name.startswith("--series-") for name in LIGHT)
@@ -68,7 +70,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Forest:
-    """Differences, one below the other. series: each of one point, whose x is the difference and low and high its interval; y is not used."""
+    """Differences, one below the other. series: each of one point, whose x is the difference and low and high its interval; y is not used; of a
+    label the second line says more.
+    """
 
     title: str
     x: str
@@ -111,7 +115,7 @@ def _axes(panel: Panel | Forest) -> str:
 def _told(panel: Panel | Forest) -> str:
     """Every series in words, by its first and last point."""
     ends = ((one.label, one.points[0].told, one.points[-1].told if len(one.points) > 1 else "") for one in panel.series)
-    return ". ".join(f"{label}: {first}" + (f" … {last}" if last else "") for label, first, last in ends)
+    return ". ".join(f"{label.replace(chr(10), ', ')}: {first}" + (f" … {last}" if last else "") for label, first, last in ends)
 
 
 def _colour(series: Series, look: Look) -> str:
@@ -212,16 +216,21 @@ def _labels(series: Sequence[Series], scale: _Scale, look: Look) -> str:
     return "".join(parts)
 
 
+def _title(title: str) -> list[str]:
+    """In two lines where one has no room for it."""
+    return [_text(2, 14 + 16 * line, text, 'class="title"') for line, text in enumerate(textwrap.wrap(title, WIDE, max_lines=2, placeholder=" …"))]
+
+
 def _tall(panel: Forest) -> int:
     return TOP + ROW * len(panel.series) + 42
 
 
 def _forest(panel: Forest, look: Look) -> str:
-    """Each difference below its name, with the line of no difference through all."""
-    edge = max(0.02, *(abs(end) for one in panel.series for point in one.points for end in (point.low, point.high))) * 1.05
+    """Each difference below its name and its number, with the line of no difference through all; what lies outside -1 to 1 is drawn at the edge."""
+    edge = min(max(0.02, *(abs(end) for one in panel.series for point in one.points for end in (point.low, point.high))), 1.0) * 1.05
     middle, half, bottom = WIDTH / 2, WIDTH / 2 - 12, TOP + ROW * len(panel.series)
-    parts = [_text(2, 14, panel.title, 'class="title"'), _rule(12, bottom + 4, WIDTH - 12, bottom + 4, "axis")]
-    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if edge / step < 4)
+    parts = [*_title(panel.title), _rule(12, bottom + 4, WIDTH - 12, bottom + 4, "axis")]
+    step = next((step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if edge / step < 4), 0.5)
     for place in range(-int(0.93 * edge / step), int(0.93 * edge / step) + 1):
         x = middle + place * step / edge * half
         parts += [
@@ -231,8 +240,9 @@ def _forest(panel: Forest, look: Look) -> str:
     parts.append(_text(middle, bottom + 36, panel.x, 'class="soft" text-anchor="middle"'))
     for place, one in enumerate(panel.series):
         point, top = one.points[0], TOP + ROW * place
-        low, at, high = (middle + value / edge * half for value in (point.low, point.x, point.high))
-        parts.append(_rule(middle, top + 14, middle, top + 32, "dashed"))
-        parts.append(_text(12, top + 10, one.label, 'class="label"') + _text(WIDTH - 12, top + 10, point.told, 'class="soft" text-anchor="end"'))
-        parts.append(f"<g {_colour(one, look)}>{_rule(low, top + 23, high, top + 23, 'whisker')}{_mark(one, look, at, top + 23)}</g>")
+        low, at, high = (middle + min(max(value / edge, -1.0), 1.0) * half for value in (point.low, point.x, point.high))
+        head, _, more = one.label.partition("\n")
+        parts.append(_rule(middle, top + 44, middle, top + 62, "dashed"))
+        parts += [_text(12, top + 10, head, 'class="label"'), _text(12, top + 25, more, 'class="soft"'), _text(12, top + 40, point.told, 'class="label"')]
+        parts.append(f"<g {_colour(one, look)}>{_rule(low, top + 53, high, top + 53, 'whisker')}{_mark(one, look, at, top + 53)}</g>")
     return "".join(parts)

@@ -41,6 +41,8 @@ class Evidence:
         for name, _ in sorted(Counter(map(_name, asked(self.rows))).items(), key=lambda item: (-item[1], item[0])):
             taken = {look[other] for its in beside.values() if name in its for other in its if other in look}
             look[name] = next((place for place in range(COLOURS) if place not in taken), len(look) % COLOURS)
+        for place, arch in enumerate(sorted({row.arch for row in self.rows if row.arch})):  # lines of ladders are those of architectures
+            look.setdefault(arch, place % COLOURS)
         return look
 
     def colour(self, row: Row) -> int:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import floor, log10
 
-from bdh_reason.compare import horizon, pairs
-from bdh_reason.compare.page.chart import Forest, Panel, Point, Series, signed
+from bdh_reason.compare import horizon
+from bdh_reason.compare.page import ladders
+from bdh_reason.compare.page.chart import Forest, Panel, Point, Series
 from bdh_reason.compare.table import problem_name
 from bdh_reason.evaluate.rows import Row
 
@@ -33,9 +34,18 @@ class Figure:
 
 def asked(rows: Iterable[Row]) -> list[Row]:
     """Rows of trained models on problems held out for the end, of the newest weights of each name; those of validation choose, and are not shown as results."""
-    found = [row for row in rows if row.exact_match is not None and row.arch and row.split != "validation"]
-    newest = {(row.model, row.seed): row.step for row in sorted(found, key=lambda row: row.created)}
-    return [row for row in found if newest[row.model, row.seed] == row.step]
+    return _newest(row for row in rows if row.exact_match is not None and row.arch and row.split != "validation")
+
+
+def _newest(rows: Iterable[Row]) -> list[Row]:
+    """Of each run and kind of problems the rows of its last weights."""
+    found = list(rows)
+    newest = {_run(row): row.step for row in sorted(found, key=lambda row: row.created)}
+    return [row for row in found if newest[_run(row)] == row.step]
+
+
+def _run(row: Row) -> tuple:
+    return row.model, row.seed, row.recipe, row.arch, row.params, row.task, str(row.config)
 
 
 def called(task: str, model: str) -> str:
@@ -74,15 +84,23 @@ def by_compute(rows: Sequence[Row]) -> Figure:
 
 
 def by_parameters(rows: Sequence[Row]) -> Figure:
-    """exact_match over parameters, each model at the depth most were asked at."""
-    caption = "How large a model is: exact_match over parameters, at the latent steps that most models of a panel were asked at."
-    return _against("parameters", _one_depth(rows), caption, "parameters", lambda row: row.params, scale, True)
+    """The score over parameters: ladders, and beside them each model at the depth most were asked at."""
+    caption = "How large a model is: the score over parameters, at the latent steps that most models of a panel were asked at."
+    return _over_size("parameters", rows, caption, "parameters", lambda row: row.params)
 
 
 def by_training(rows: Sequence[Row]) -> Figure:
-    """exact_match over the FLOPs of training, each model at the depth most were asked at."""
-    caption = "What training cost: exact_match over floating-point operations of training, at the latent steps that most models of a panel were asked at."
-    return _against("training", _one_depth(rows), caption, "training FLOPs", lambda row: row.train_flops, scale, True)
+    """The score over the FLOPs of training: ladders, and beside them each model at the depth most were asked at."""
+    caption = "What training cost: the score over floating-point operations of training, at the latent steps that most models of a panel were asked at."
+    return _over_size("training", rows, caption, "training FLOPs", lambda row: row.train_flops)
+
+
+def _over_size(name: str, rows: Sequence[Row], caption: str, x: str, of: Callable[[Row], float | None]) -> Figure:
+    found = ladders.ladders(_newest(row for row in rows if row.exact_match is not None or row.bits_per_byte is not None))
+    joined, drawn = ladders.panels(found, x, of, lambda values: _marks(values, scale)), [row for ladder in found for row in ladder.rows]
+    known = {id(row) for row in drawn}
+    rest = _against(name, _one_depth([row for row in rows if id(row) not in known]), f"{caption} {ladders.TOLD}", x, of, scale, True)
+    return Figure(name, rest.caption, joined + rest.panels, (*drawn, *rest.rows))
 
 
 def _one_depth(rows: Sequence[Row]) -> list[Row]:
@@ -247,37 +265,3 @@ def _curves(title: str, its: dict[horizon.Curve, str]) -> Panel:
     shaded = (min(trained), max(trained)) if trained else None
     title = title.removesuffix(" (test)")
     return Panel(title, "horizon", "exact_match", series, marks, log=True, shaded=shaded, dashed=0.9, dotted=tuple(chance))
-
-
-def by_pair(rows: Sequence[Row]) -> Figure:
-    """Differences within matched pairs, a forest for each thing that pairs share."""
-    alike: dict[tuple[str, str, str], list[pairs.Pair]] = defaultdict(list)
-    for pair in pairs.pairs(asked(rows)):
-        bdh, other = (row.recipe or row.model if len(pair.runs) > 1 else row.model for row in (pair.bdh, pair.other))
-        alike[bdh, other, pair.bdh.match or ""].append(pair)
-    panels = [
-        Forest(f"{bdh} less {other}, equal {match}", "← other better · difference in exact_match · BDH better →", tuple(map(_pair, its[: 2 * LINES])))
-        for (bdh, other, match), its in list(alike.items())[:PANELS]
-    ]
-    shown = [pair for its in list(alike.values())[:PANELS] for pair in its[: 2 * LINES]]
-    caption = f"A BDH against another architecture on the same problems, equal within 5 % in what the title says. {_methods(shown)}"
-    return Figure("pairs", caption, tuple(panels), tuple(row for pair in shown for both in pair.runs for row in both))
-
-
-def _methods(shown: Sequence[pairs.Pair]) -> str:
-    """Where the intervals of these lines come from."""
-    told = {
-        True: "of rows that tell what came of each problem, have the 95 % interval of the paired gap as `bdh-reason compare` prints it: of one seed Bonett and "
-        "Price's, of several Student's t over seeds and problems",
-        False: "marked *, are of rows that do not tell what came of each problem: Newcombe's 95 % interval for two independent samples of one seed, on the "
-        "same problems too wide, by as much as both models fail on the same ones",
-    }
-    counts = {paired: [pair.bdh.n for pair in shown if pair.paired == paired] for paired in told}
-    return " ".join(f"{len(of)} of {len(shown)} lines, n {min(of):,} to {max(of):,}, {told[paired]}." for paired, of in counts.items() if of)
-
-
-def _pair(pair: pairs.Pair) -> Series:
-    value, low, high = pair.difference
-    seeds = f", {len(pair.runs)} seeds" if len(pair.runs) > 1 else ""
-    label = f"{problems(pair.bdh)}, {pair.bdh.depth} steps, n {pair.bdh.n:,}{seeds}{'' if pair.paired else ' *'}"
-    return Series(called(pair.bdh.task, pair.bdh.model), label, (Point(value, 0.0, low, high, f"{signed(value, 3)} [{signed(low, 3)}, {signed(high, 3)}]"),))

@@ -10,7 +10,7 @@ from typing import Any
 from bdh_reason.compare import adapt, seeds
 from bdh_reason.compare.horizon import overview
 from bdh_reason.compare.language import twins
-from bdh_reason.compare.page import figures
+from bdh_reason.compare.page import figures, forests
 from bdh_reason.compare.page.evidence import Evidence, Section
 from bdh_reason.compare.page.figures import Figure, asked, problems, scale
 from bdh_reason.compare.page.html import Html, interval, mode, of_markdown, provenance, table
@@ -251,7 +251,7 @@ SECTIONS: tuple[Callable[[Evidence], Section], ...] = (
         "BDH against a transformer",
         "Matched pairs on the same problems. BDH is allowed to lose.",
         "No matched pairs yet: no rows of two architectures with something equal.",
-        figures.by_pair,
+        forests.by_pair,
     ),
     language,
     learning,
