@@ -260,8 +260,8 @@ def by_pair(rows: Sequence[Row]) -> Figure:
         for (bdh, other, match), its in list(alike.items())[:PANELS]
     ]
     shown = [pair for its in list(alike.values())[:PANELS] for pair in its[: 2 * LINES]]
-    caption = f"A BDH against another architecture on the same problems, equal within 5 % in what the title says. {_methods(shown)}"
-    return Figure("pairs", caption, tuple(panels), tuple(row for pair in shown for both in pair.runs for row in both))
+    caption = f"A BDH against another architecture on the same problems, equal within 5 % in what the title says. {_methods(shown)} {pairs.uneven(asked(rows))}"
+    return Figure("pairs", caption.rstrip(), tuple(panels), tuple(row for pair in shown for both in pair.runs for row in both))
 
 
 def _methods(shown: Sequence[pairs.Pair]) -> str:
