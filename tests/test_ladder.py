@@ -247,7 +247,10 @@ def test_what_did_not_vary_is_not_fitted_and_missing_cells_are_counted(long, tmp
     [
         ({"data_hash": "e" * 64}, r"made.jsonl, line 3: .* of data eeeeeeeeeeee.*made.jsonl, line 1.*evaluate both on the same"),
         ({"items": "xyz"}, r"line 3: .* xyz"),
-        ({"recipe": "16-bdh"}, r"line 1 and .*line 3 are both of .*one row of each run"),
+        ({"recipe": "16-bdh", "params": None}, r"line 1 and .*line 3 are both of .*one row of each run"),
+        ({"recipe": "16-bdh"}, r"line 3: 16-bdh of 7,736 parameters; allowed: 6,584, as in the plan"),
+        ({"step": 600}, r"line 3: \S+ at step 600; allowed: step \d+, or one before"),
+        ({"step": 1}, r"line 3: \S+ at step 1; allowed"),
     ],
 )
 def test_rows_that_do_not_belong_together_are_named_by_file_and_line(change, message, ladder, tmp_path):
@@ -257,6 +260,12 @@ def test_rows_that_do_not_belong_together_are_named_by_file_and_line(change, mes
     path.write_text("".join(json.dumps(row | (change if place == 2 else {})) + "\n" for place, row in enumerate(rows)))
     with pytest.raises(UserError, match=message):
         fit(load_plan(str(ladder)), located(path))
+
+
+def test_data_is_that_of_the_weights_which_may_be_the_best_of_an_earlier_validation(long, tmp_path):
+    early = [replace(cell, recipe=cell.recipe.model_copy(update={"validation": cell.recipe.validation.model_copy(update={"every": 3})})) for cell in long.cells]
+    found = [its._replace(row=replace(its.row, step=3)) for its in made_up(long, tmp_path / "made.jsonl")]
+    assert {tuple(set(curve.x["data"])) for curve in fit(replace(long, cells=tuple(early)), found, draws=20).curves} == {(8.0 * 3,)}
 
 
 def test_a_line_that_is_no_row_or_of_another_schema_is_named_and_loses_nothing_else(ladder, tmp_path):

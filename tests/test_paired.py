@@ -126,6 +126,37 @@ def test_seeds_that_all_agree_still_have_an_interval():
     assert paired.of_islands(np.array([3.0]), np.array([5]), 3).gap == (0.6, -1, 1)
 
 
+@given(st.integers(2, 4), st.integers(1, 12), st.integers(0, 2**32))
+def test_a_gap_of_shares_and_its_interval_never_leave_minus_one_to_one(runs, units, seed):
+    gap_RU = np.random.default_rng(seed).integers(-1, 2, (runs, units))
+    gap, p, _ = paired.of_shares(gap_RU, np.ones(units))
+    assert -1 <= gap.low <= gap.value <= gap.high <= 1
+    assert 0 <= p <= 1
+    assert gap.value == paired.of_seeds(gap_RU, np.ones(units)).gap.value
+
+
+def test_two_seeds_that_disagree_or_one_problem_leave_all_shares_possible():
+    gap_RU = np.repeat([[1, 0], [0, 0]], [90, 10], axis=1)
+    assert paired.of_seeds(gap_RU, np.ones(100)).gap.high > 5
+    assert paired.of_shares(gap_RU, np.ones(100)).gap == (0.45, -1, 1)
+    assert paired.of_shares(np.ones((3, 1)), np.ones(1)).gap == (1, -1, 1)
+
+
+def test_seeds_that_disagree_on_problems_are_told_within_one_and_on_texts_are_not():
+    rows = [found(name, np.arange(N) < right, seed=seed) for name, of_seeds in (("a", (38, 39)), ("b", (39, 1))) for seed, right in enumerate(of_seeds)]
+    (gap,) = compare(rows, "a", ["b"])
+    assert (gap.test.gap.low, gap.test.gap.high) == (-1, 1)
+    costs = {("a", 0): 300.0, ("a", 1): 900.0, ("b", 0): 500.0, ("b", 1): 100.0}
+    rows = [
+        found(
+            name, [True] * 2, seed=seed, outcomes=outcomes.pack_costs(np.array([bits, bits + 9]), np.full(2, 100)), exact_match=None, bits_per_byte=bits / 100
+        )
+        for (name, seed), bits in costs.items()
+    ]
+    (gap,) = compare(rows, "a", ["b"])
+    assert gap.test.gap.high > 1
+
+
 @given(st.lists(st.booleans(), max_size=70))
 def test_outcomes_come_back_from_their_bits(right):
     packed = outcomes.pack(np.array(right, bool))

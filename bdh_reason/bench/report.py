@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bdh_reason import rng
 from bdh_reason.bench.measure import row
+from bdh_reason.evaluate import outcomes
 from bdh_reason.evaluate.rows import Row, append
 
 ROUNDS = 3
 SECONDS = {"report": 10.0, "table": 1.0}  # what was aimed for
 BYTES = 5e6
+N = 1000  # problems of a row
+STEP = 1.06  # from one size to the next: only those of one rung are equal within 5 %
 SLICES = (None, "≤0", "0–2", "2–10", "10–50", ">50")
 
 
@@ -40,27 +44,31 @@ def _seconds(command: str, folder: Path) -> float:
 
 
 def many(size: int) -> Iterator[Row]:
-    """Rows of made-up exams: two architectures of many sizes on boards and on horizons, in several seeds, at several depths and in slices of difficulty."""
-    nothing: dict[str, Any] = dict.fromkeys(("match", "bits_per_byte", "problems_per_s"))
-    always: dict[str, Any] = {"task_version": "1", "split": "test", "step": 1000, "mode": "in_place", "device": "a device", "dtype": "fp32", "n": 1000}
+    """Rows of made-up exams, each third of the models another kind: a ladder of two architectures on six tasks, curves over horizons, and slices of difficulty;
+    in several seeds, at several depths, and all tell what came of each problem.
+    """
+    nothing: dict[str, Any] = dict.fromkeys(("bits_per_byte", "problems_per_s"))
+    always: dict[str, Any] = {"task_version": "1", "split": "test", "step": 1000, "mode": "in_place", "device": "a device", "dtype": "fp32", "n": N}
     for number in range(size):
-        slices, rest = number % len(SLICES), number // len(SLICES)
+        place, rest = number % len(SLICES), number // len(SLICES)
         depth, seed, arch, model = (16, 64)[rest % 2], rest // 2 % 3, ("bdh", "transformer")[rest // 6 % 2], rest // 12
-        share = 0.2 + 0.79 * (number * 7919 % 997) / 997
+        right_N = rng.generator(number, "many").random(N) < 0.2 + 0.79 * (number * 7919 % 997) / 997
+        share, params = float(right_N.mean()), round(1000 * STEP**model)
         yield Row(
             **nothing,
             **always,
-            **_asked(model, slices),
+            **_asked(model, place),
             created=f"2026-11-{1 + seed:02d}T10:00:00+00:00",
             model=f"{arch}-{model}-{seed}",
             recipe=f"{arch}-{model}",
             arch=arch,
             seed=seed,
             weights=f"{rest // 2:064x}",
-            params=1000 * (1 + model),
+            params=params,
+            match="params",
             state_floats=4096,
-            flops_per_problem=1e6 * depth * (1 + model),
-            train_flops=1e12 * (1 + model),
+            flops_per_problem=1e3 * depth * params,
+            train_flops=1e9 * params,
             depth=depth,
             unseen=True,
             exact_match=share,
@@ -68,14 +76,17 @@ def many(size: int) -> Iterator[Row]:
             ci_high=min(1.0, share * 1.02),
             cell_accuracy=share,
             chance=1e-9,
+            items="0" * 16,
+            outcomes=outcomes.pack(right_N),
             versions={"bdh-reason": "0"},
             commit=f"{model:012x}",
         )
 
 
 def _asked(model: int, place: int) -> dict[str, Any]:
-    """What a row says of its problems: of every other model they have a horizon, of the rest a slice of difficulty."""
-    if model % 2:
+    """What a row says of its problems: a task of the ladder, a horizon, or a slice of difficulty."""
+    if model % 3 == 1:
         horizon = {"config": {"group": f"G{model}", "length": 4 << place}, "horizon": 4 << place, "trained": [4, 8], "excluded": 0}
         return {"task": "groups", "difficulty": None, "data_hash": "f" * 64, **horizon}
-    return {"task": "sudoku", "config": {"box": [3, 3]}, "horizon": None, "difficulty": SLICES[place], "data_hash": f"{model:064x}"}
+    box, difficulty, data = ([2 + place, 3], None, place) if model % 3 else ([3, 3], SLICES[place], len(SLICES) + model)
+    return {"task": "sudoku", "config": {"box": box}, "horizon": None, "difficulty": difficulty, "data_hash": f"{data:064x}"}

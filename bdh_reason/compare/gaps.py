@@ -183,7 +183,7 @@ def _problems(pairs: Sequence[tuple[Found, Found]]) -> tuple[Test, tuple[int, in
     size_U = np.ones(n, np.int64) if islands is None else np.array(islands)
     gap_RU = np.add.reduceat(gap_RN, np.cumsum(size_U) - size_U, axis=1)
     if len(pairs) > 1:
-        return paired.of_seeds(gap_RU, size_U), (more, fewer)
+        return paired.of_shares(gap_RU, size_U), (more, fewer)
     return (paired.of_problems(more, fewer, n) if islands is None else paired.of_islands(gap_RU[0], size_U, more + fewer)), (more, fewer)
 
 

@@ -48,7 +48,9 @@ def pairs(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Pair]]:
     """
     found: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     rows = [row for row in latest(rows) if row.difficulty is None and row.weights]
-    exams = {weights: {row.bits_per_byte is None for row in rows if row.weights == weights} for weights in {row.weights for row in rows}}
+    exams: dict[str | None, set[bool]] = defaultdict(set)
+    for row in rows:
+        exams[row.weights].add(row.bits_per_byte is None)
     both, alone = ([row for row in rows if len(exams[row.weights]) == count] for count in (2, 1))
     for row in both:
         newest = {twin.model: twin for twin in alone if (_exam(twin), twin.arch, twin.seed) == (_exam(row), row.arch, row.seed)}

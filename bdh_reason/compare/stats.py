@@ -93,6 +93,12 @@ def student(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def together(*parts: tuple[float, float]) -> tuple[float, float]:
+    """The standard error of what varies for several reasons, each a variance and its degrees of freedom, and Satterthwaite's degrees of freedom."""
+    variance = sum(part for part, _ in parts)
+    return math.sqrt(variance), 1 / sum((part / variance) ** 2 / freedom for part, freedom in parts)
+
+
 def longest_good(horizons_H: np.ndarray, exact_WH: np.ndarray, good: float = GOOD) -> np.ndarray:
     """H90: the longest horizon up to which every one is at least `good`, [W]; 0 where already the shortest is not."""
     upto_W = np.logical_and.accumulate(exact_WH >= good, axis=1).sum(1)

@@ -19,6 +19,8 @@ from bdh_reason.compare.table import markdown, problem_name
 from bdh_reason.errors import UserError
 from bdh_reason.evaluate.rows import Found, Row
 from bdh_reason.suite.plan import SIZE, Cell, Plan
+from bdh_reason.train.match import figure
+from bdh_reason.train.recipe import Recipe
 from bdh_reason.train.turns import turns
 
 AGAINST = ("parameters", "training FLOPs", "data")
@@ -57,7 +59,8 @@ class Findings:
 def fit(plan: Plan, found: Sequence[Found], draws: int = law.DRAWS) -> Findings:
     """Laws through the rungs, or the gaps of the pairs where fewer than `law.SIZES` rungs have rows. Of a run that was trained on the newest weights count.
 
-    Raises UserError for a suite that is no ladder and for rows that do not belong together, naming files and lines: of a cell twice, of different data.
+    Raises UserError for a suite that is no ladder and, naming files and lines, for rows that do not belong together, of a cell twice or of different data, and
+    for rows of other training than the plan's.
     """
     axes = plan.suite.axes[0]
     if SIZE not in axes:
@@ -90,13 +93,16 @@ def _sorted_in(plan: Plan, found: Sequence[Found], pairing: str) -> tuple[dict[s
         if its.row.difficulty is None and not its.row.error:
             of[its.row.recipe, its.row.seed].append(its)
     groups: dict[str, Arms] = defaultdict(lambda: defaultdict(list))
-    missing = 0
+    missing, params = 0, dict[str, int]()  # by arm: seeds are as large
     for cell in plan.cells:
         if SIZE not in cell.choices:
             continue
         rows = of[cell.recipe.name, cell.recipe.seed]
         missing += not rows
         asked: dict[str, Runs] = defaultdict(dict)
+        if rows and cell.arm not in params:
+            params[cell.arm] = round(figure(cell.recipe, "params"))
+        _belong(rows, cell.recipe, params.get(cell.arm, 0))
         for its in rows:
             other = "-".join(choice for axis, choice in cell.choices.items() if axis not in (SIZE, pairing))
             question = f"{problem_name(its.row)} ({its.row.split}{', ' + other if other else ''})"
@@ -106,6 +112,18 @@ def _sorted_in(plan: Plan, found: Sequence[Found], pairing: str) -> tuple[dict[s
     for arms in groups.values():
         same([its for runs in arms.values() for _, its in runs])
     return groups, missing
+
+
+def _belong(rows: Sequence[Found], recipe: Recipe, params: int) -> None:
+    """Raises UserError, naming file and line, for a row of a run that is not the cell's: of another size, or at a step at which it keeps no weights. A run
+    keeps its best on validation, so the step may be an earlier one than the last.
+    """
+    for where, row in ((its.where, its.row) for its in rows):
+        if row.params is not None and row.params != params:
+            raise UserError(f"{where}: {recipe.name} of {row.params:,} parameters", f"{params:,}, as in the plan", "leave the line out, or run the suite again")
+        if row.step is not None and row.step != recipe.steps and (row.step > recipe.steps or row.step % recipe.validation.every):
+            allowed = f"step {recipe.steps}, or one before at which it is validated, every {recipe.validation.every}"
+            raise UserError(f"{where}: {recipe.name} at step {row.step}", allowed, "leave the line out, or run the suite again")
 
 
 def _gaps(groups: dict[str, Arms], pairing: str) -> list[Gap]:
@@ -124,15 +142,16 @@ def _gaps(groups: dict[str, Arms], pairing: str) -> list[Gap]:
 def _curve(problems: str, arm: str, runs: Iterable[tuple[Cell, Found]], draws: int) -> Curve:
     cells, rows = zip(*((cell, its.row) for cell, its in runs))
     loss_P = np.array([_loss(row) for row in rows])
-    data_P = [sum(one.batch * count for one, count in zip(cell.recipe.each, _steps(cell))) for cell in cells]
+    data_P = [sum(one.batch * count for one, count in zip(cell.recipe.each, _steps(cell, row))) for cell, row in zip(cells, rows)]
     x = dict(zip(AGAINST, (np.array(values, np.float64) for values in ([row.params for row in rows], [row.train_flops for row in rows], data_P))))
     laws = {name: law.fit(x_P, loss_P, draws) if len(set(x_P)) >= law.SIZES else None for name, x_P in x.items()}
     metric = "error" if rows[0].bits_per_byte is None else "bits_per_byte"
     return Curve(problems, arm, metric, rows[0].n, tuple(cell.choices[SIZE] for cell in cells), loss_P, x, laws)
 
 
-def _steps(cell: Cell) -> list[int]:
-    return [int(count) for count in turns(cell.recipe.shares, cell.recipe.steps).done_SP[-1]]
+def _steps(cell: Cell, row: Row) -> list[int]:
+    """Of each part, until the weights that were examined."""
+    return [int(count) for count in turns(cell.recipe.shares, row.step or cell.recipe.steps).done_SP[-1]]
 
 
 def _loss(row: Row) -> float:
