@@ -86,10 +86,10 @@ def test_intervals_hold_their_values_and_of_two_rows_for_one_cell_the_newer_coun
 def test_the_report_of_a_sequence_is_its_tables_and_nothing_of_it_is_in_others():
     text = report(rows())
     assert text == sequences(matrices(rows()))
-    assert "| plain, after | a | b | c |" in text
+    assert "| plain, after | a (n 1,000, chance" in text
     assert "| 3. c | 0.100 [" in text
     assert text.count("fresh weights") == 2
-    assert "| plain | 0 | 10 | 13 | 0.400 [" in text
+    assert "| plain | 0 | 3,000 | 10 | 13 | 0.400 [" in text
 
 
 def shots(count, exact, mode="in_context"):

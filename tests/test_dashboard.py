@@ -2,15 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
+from test_table import ROW
 
 from bdh_reason import tracking
 from bdh_reason.cli import cli
 from bdh_reason.compare.dashboard import GROUPS, definition
-from bdh_reason.compare.refill import POINT, TOTAL
+from bdh_reason.compare.refill import POINT, TOTAL, told
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,6 +34,13 @@ def shown() -> set[str]:
     """The metrics that any panel names."""
     panels = [json.dumps(panel["config"]) for section in sections() for panel in section["panels"]]
     return {name for panel in panels for name in re.findall(r'"(?:summary:)?([a-z]+/\w+)"', panel)}
+
+
+def test_one_horizon_is_no_curve_and_has_no_area():
+    rows = [replace(ROW, task="words", config={"length": at}, horizon=at, mode="in_place", depth=6, chance=0.1) for at in (8, 16)]
+    one, two = (told(rows[:count], "g", "eval", "p", None)[0].summary for count in (1, 2))
+    assert not {"eval/H90", "eval/area"} & set(one)
+    assert {"eval/H90", "eval/area"} <= set(two)
 
 
 def test_every_section_is_there_and_lines_are_grouped_by_what_every_run_has():

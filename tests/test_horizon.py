@@ -100,8 +100,8 @@ def test_a_table_has_a_line_for_each_curve_a_column_for_each_horizon_and_chance_
     guess = [row(horizon, 0.01, recipe=None, model="chance", arch=None, params=0, depth=None, seed=None, mode="guess", trained=None) for horizon in (4, 32)]
     title, _, head, _, first, second, last = tables(curves([*seeds(), *guess])).splitlines()
     assert title == "### words, group S5, width 8 (test)"
-    assert cells(head) == ["model", "params", "mode", "depth", "seeds", "trained on", "H90", "area", "4", "8", "16", "32"]
-    assert {len(cells(line)) for line in (head, first, second, last)} == {12}
+    assert cells(head) == ["model", "params", "mode", "depth", "seeds", "n each", "trained on", "H90", "area", "4", "8", "16", "32"]
+    assert {len(cells(line)) for line in (head, first, second, last)} == {13}
     shown = dict(zip(cells(head), cells(first)))
     assert (shown["model"], shown["depth"], shown["seeds"], shown["trained on"], shown["H90"], shown["32"]) == ("arm", "6", "0, 1, 2", "4–8", "8 [4, 8]", "")
     assert shown["8"].startswith("0.923 [0.7")
@@ -134,7 +134,7 @@ def test_the_overview_has_a_line_for_each_problem_and_one_column_for_a_model_on_
     rows = [*seeds(recipe="words-lstm", model="words-lstm"), *seeds(recipe="other-lstm", model="other-lstm", task="other", depth=1), *seeds(depth=1)]
     head, _, other, words = overview(curves(rows)).splitlines()
     assert cells(head) == ["problems", "trained on", "examined on", "n each, seeds", "arm", "lstm"]
-    assert cells(other)[:5] == ["other, group S5, width 8 (test)", "4–8", "4–16", "1000, 3", ""]
+    assert cells(other)[:5] == ["other, group S5, width 8 (test)", "4–8", "4–16", "200, 3", ""]
     assert cells(words)[4] == cells(words)[5] == cells(other)[5]
     assert cells(words)[4].startswith("8 [4, 8] · 0.79 [0.")
 

@@ -88,24 +88,26 @@ def probes(model="en", seed=0, created="2026-11-22", y=0.1, holm=0.5):
     about = {"model": model, "training_seed": seed, "created": created}
     modules = {"modularity": {"mean": 0.4}, "same_degrees": {"mean": 0.3}, "gaussian": {"mean": 0.2}}
     return [
-        {**about, "probe": "density", "where": "all", "x": 0.25, "y": y},
-        {**about, "probe": "density", "where": "shown", "x": 0.9, "y": 0.9},
+        {**about, "probe": "density", "where": "all", "positions": 4096, "x": 0.25, "y": y},
+        {**about, "probe": "density", "where": "shown", "positions": 9999, "x": 0.9, "y": 0.9},
         {**about, "probe": "modularity", "neurons": 10, "edges": 80, **modules},
         {**about, "probe": "modularity", "neurons": 10, "edges": 40, **{name: {"mean": 0.9} for name in modules}},
-        {**about, "probe": "synapse", "effect": 0.25, "holm": holm},
-        {**about, "probe": "synapse", "effect": 0.75, "holm": 0.01},
+        {**about, "probe": "synapse", "present": 25, "absent": 24, "effect": 0.25, "holm": holm},
+        {**about, "probe": "synapse", "present": 25, "absent": 24, "effect": 0.75, "holm": 0.01},
     ]
 
 
 def test_findings_are_measures_over_seeds_with_the_papers_claims_beside_them():
     text = findings([], [*probes(created="2026-11-21", y=0.9), *probes(), *probes(seed=1, y=0.2, holm=0.04)])
     cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in text.splitlines() if row.startswith("| ")}
-    assert cells["active neurons in x, % of all"][:3] == ["English alone", "2", "25"]
-    assert cells["active neurons in y, % of all"][2].startswith("15 [")
-    assert cells["modularity of Dx E, 8 edges a neuron"][2] == "0.4"
-    assert cells["the same of Gaussian products"][2:] == ["0.2", "near 0 (section 5.5)"]
-    assert cells["synapses that answer to currency, of 50 candidates, corrected"][2].startswith("1.5 [")
-    assert cells["rank-biserial effect of the candidate that the search put first, on other sentences"][2] == "0.25"
+    assert cells["active neurons in x, % of all"][:4] == ["English alone", "2", "4,096 bytes", "25, 25"]
+    assert cells["active neurons in y, % of all"][3] == "10, 20"
+    assert cells["modularity of Dx E, 8 edges a neuron"][2:4] == ["10 neurons", "0.4, 0.4"]
+    assert cells["the same of Gaussian products"][3:] == ["0.2, 0.2", "near 0 (section 5.5)"]
+    assert cells["synapses that answer to currency, of 50 candidates, corrected"][2:4] == ["49 sentences", "1, 2"]
+    assert cells["rank-biserial effect of the candidate that the search put first, on other sentences"][3] == "0.25, 0.25"
+    three = findings([], [*probes(), *probes(seed=1, holm=0.04), *probes(seed=2)])
+    assert "| 1.33 [0, 2.77] |" in three, "no interval leaves what can be"
     assert "claimed, not measured here" in text
 
 

@@ -8,6 +8,10 @@ from scipy.optimize import least_squares
 
 from bdh_reason import rng
 from bdh_reason.compare.law import HUBER, SIZES, fit
+from bdh_reason.errors import UserError
+from bdh_reason.suite.fit import Curve, Findings, table
+from bdh_reason.suite.fit import fit as fit_ladder
+from bdh_reason.suite.plan import load_plan
 
 X = np.repeat(np.geomspace(1e5, 1e7, SIZES), 3)
 
@@ -72,6 +76,27 @@ def test_a_flat_loss_has_no_exponent_and_everything_stays_finite():
     found = fit(X, np.full(len(X), 0.99) * noise(2, 0.001), draws=50)
     assert all(np.isfinite(value) for its in (found.exponent, found.floor, found.scale) for value in its)
     assert found.loss(1e6) == pytest.approx(0.99, abs=0.01)
+    assert "changes less" in found.doubt
+
+
+@pytest.mark.parametrize("loss_P", [np.full(len(X), 0.5 / 301), np.where(X.min() == X, 0.6, 0.5), 0.3 * (X / X.min()) ** 0.2])
+def test_what_is_no_falling_curve_is_doubted(loss_P):
+    assert fit(X, loss_P, draws=20).doubt
+
+
+def test_the_table_gives_no_exponent_where_there_is_none():
+    flat_P = np.full(len(X), 0.5 / 301)
+    curve = Curve("toy (test)", "bdh", "error", 300, tuple(map(str, X)), flat_P, {"parameters": X}, {"parameters": fit(X, flat_P, draws=20)})
+    assert "| not identified: over all sizes it changes less than runs differ from it |" in table(Findings([curve], [], 6, 0, 0))
+
+
+def test_without_a_row_of_the_ladder_there_is_nothing_to_fit():
+    with pytest.raises(UserError, match=r"no result of .*small.yaml in these rows; allowed: rows of its runs; bdh-reason scale run small makes them"):
+        fit_ladder(load_plan("small"), [])
+
+
+def test_a_law_is_not_doubted():
+    assert fit(X, law(1.0, 0.5) * noise(3), draws=20).doubt == ""
 
 
 def test_the_draws_are_the_same_in_every_call():

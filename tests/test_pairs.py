@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from test_page import BDH, OTHER, told
 
-from bdh_reason.compare.page import figures
+from bdh_reason.compare.page import forests
 from bdh_reason.compare.pairs import pairs, uneven
 
 
@@ -13,11 +13,11 @@ def test_pairs_of_unequal_training_are_left_out_and_counted():
     for flops, matched in ((2e12, True), (1.6e12, True), (2.5e12, True), (1.59e12, False), (2.51e12, False), (None, False), (0.0, False)):
         rows = [BDH, replace(OTHER, train_flops=flops)]
         assert [len(pairs(rows)), "1 more" in uneven(rows)] == ([1, False] if matched else [0, True])
-    left = figures.by_pair([BDH, OTHER, replace(BDH, depth=8, train_flops=4e12), replace(OTHER, depth=8)])
+    left = forests.by_pair([BDH, OTHER, replace(BDH, depth=8, train_flops=4e12), replace(OTHER, depth=8)])
     assert "1 more, equal in that but not in training" in left.caption
     assert "six less six-transformer (× 2.00)" in left.caption
     assert [len(panel.series) for panel in left.panels] == [1]
-    assert "not in training" not in figures.by_pair([BDH, OTHER]).caption
+    assert "not in training" not in forests.by_pair([BDH, OTHER]).caption
 
 
 def test_a_pair_says_how_nearly_it_is_equal():

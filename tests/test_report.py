@@ -24,14 +24,16 @@ def test_a_report_writes_page_figures_and_readme_and_names_what_it_left_out(tmp_
     (tmp_path / "results" / "boards").mkdir()
     (tmp_path / "results" / "boards" / "a.json").write_text(json.dumps(film()))
     (tmp_path / "results" / "boards" / "b.json").write_text("{}")
+    (tmp_path / "results" / "boards" / "c.json").write_text(json.dumps(film() | {"right": []}))
     written, complaints = report.write([Path("results/rows/a.jsonl")])
     assert set(map(str, written)) == {"results/report.html", "results/README.md", "results/figures/depth.svg"}
     assert [complaint[: complaint.index(" is no") + 6] for complaint in complaints if "is no" in complaint] == [
         "results/rows/a.jsonl, line 3 is no",
         "results/boards/b.json is no",
+        "results/boards/c.json is no",
     ]
     assert "line 4 repeats results/rows/a.jsonl, line 1" in complaints[1]
-    assert len(complaints) == 3
+    assert len(complaints) == 4
     html = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
     assert json.loads(re.search(r'id="films">(.*?)</script>', html)[1])[0]["title"] == "six on sudoku"
     assert json.loads(re.search(r'id="table">(.*?)</script>', html)[1])["columns"]["depth"] == [8, 16, 32]

@@ -276,3 +276,12 @@ def test_another_name_brings_its_own_options():
     base = {"model": {"name": "bdh", "options": {"n": 64}}, "steps": 3}
     assert lay_over(base, {"model": {"name": "transformer"}}) == {"model": {"name": "transformer"}, "steps": 3}
     assert lay_over(base, {"model": {"name": "bdh", "options": {"d": 8}}})["model"]["options"] == {"n": 64, "d": 8}
+
+
+def test_a_file_that_was_cut_off_inside_a_letter_takes_rows(tmp_path):
+    path, record = tmp_path / "rows.jsonl", tmp_path / "record.jsonl"
+    path.write_bytes('{"difficulty": "0–'.encode()[:-1])
+    record.write_text('{"a": "≤0"}\n{"b": 1}\n', encoding="utf-8")
+    for _ in range(2):
+        running._add(record, path)
+    assert path.read_bytes().split(b"\n")[1:] == ['{"a": "≤0"}'.encode(), b'{"b": 1}', b""]

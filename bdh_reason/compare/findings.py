@@ -46,8 +46,9 @@ def findings(rows: Sequence[Row], probed: Sequence[Probed]) -> str:
         return ""
     return f"""## The paper's findings, in tiny models
 
-BDH on one language of a Europarl sample each; the mean with Student's t interval over three seeds or more, else every seed's own value. The right column is what the paper says of its own, far larger models:
-claimed, not measured here, and where losses stand there they are nats of translations and not bits of one language.
+BDH on one language of a Europarl sample each; the mean with Student's t interval over three seeds or more, else every seed's own value. The right column is
+what the paper says of its own, far larger models: claimed, not measured here, and where losses stand there they are nats of translations and not bits of one
+language.
 
 {markdown(("what", "of", "seeds", "n each", "here [95 %]", "claimed by the paper"), lines)}"""
 
@@ -75,16 +76,8 @@ def _inside(probed: Sequence[Probed]) -> list[tuple[str, ...]]:
             seeds = sorted({row["training_seed"] for row in probed if row["model"] == arm})
             seen = (measure([row for row in probed if row["model"] == arm and row["training_seed"] == seed]) for seed in seeds)
             if values := [value for value in seen if value is not None]:
-                lines.append(
-                    (
-                        title,
-                        of,
-                        str(len(values)),
-                        _asked(name, [row for row in probed if row["model"] == arm]),
-                        _text(values, *BOUNDS.get(name, FREE)),
-                        CLAIMED[name],
-                    )
-                )
+                asked = _asked(name, [row for row in probed if row["model"] == arm])
+                lines.append((title, of, str(len(values)), asked, _text(values, *BOUNDS[name]), CLAIMED[name]))
     return lines
 
 

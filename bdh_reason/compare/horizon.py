@@ -22,9 +22,10 @@ from bdh_reason.evaluate.rows import Row
 class Curve:
     """One model, or the same recipe in several seeds, at the horizons that all of these were asked.
 
-    trained: the horizons it was trained on, none where that is not known · n: problems of a horizon and seed, the fewest · exact: exact_match at each horizon, the mean over the seeds · h90: the longest
-    horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of the horizon, 1 for a model that is always right ·
-    older: how many rows of the same models and seeds are left out because newer ones answer the same, or are of other weights.
+    trained: the horizons it was trained on, none where that is not known · n: problems of a horizon and seed, the fewest · exact: exact_match at each
+    horizon, the mean over the seeds · h90: the longest horizon up to which it is at least 0.9, 0 where there is none · area: under the curve over log₂ of
+    the horizon, 1 for a model that is always right · older: how many rows of the same models and seeds are left out because newer ones answer the same, or
+    are of other weights.
     """
 
     task: str

@@ -66,7 +66,7 @@ def _doubt(log_exponent: float, fitted_P: np.ndarray, residual_P: np.ndarray) ->
     """Why a fit is no law: its exponent ran to the end of what is tried, or over all sizes it changes less than the points lie off it."""
     if not LOWEST[2] + 1e-3 < log_exponent < HIGHEST[2] - 1e-3:
         return "the exponent runs to the end of what is tried"
-    if np.ptp(fitted_P) <= max(2 * float(residual_P.std()), 1e-6):
+    if np.ptp(fitted_P) <= max(2 * float(residual_P.std()), 1e-4):
         return "over all sizes it changes less than runs differ from it"
     return ""
 

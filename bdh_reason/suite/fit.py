@@ -70,7 +70,7 @@ def fit(plan: Plan, found: Sequence[Found], draws: int = law.DRAWS) -> Findings:
     groups, missing = _sorted_in(plan, newest, pairing)
     rungs = len({cell.choices[SIZE] for arms in groups.values() for runs in arms.values() for cell, _ in runs})
     if not rungs:
-        raise UserError(f"no result of {plan.path} in these rows", "rows of its runs", f"bdh-reason scale run {plan.path.stem} makes them")
+        raise UserError(f"no result of {plan.path} in these rows", "rows of its runs", f"bdh-reason scale run {plan.name} makes them")
     if rungs < law.SIZES:
         return Findings([], _gaps(groups, pairing), rungs, missing, len(found) - len(newest))
     curves = [_curve(name, arm, runs, draws) for name, arms in groups.items() for arm, runs in arms.items()]

@@ -37,10 +37,10 @@ def ladders(rows: Iterable[Row]) -> list[Ladder]:
             asked[row.task, str(row.config), row.split, row.data_hash, row.n, row.mode, row.restarts, row.context, row.depth].append(row)
     found = []
     for its in asked.values():
-        sizes: dict[str, dict[tuple[int, str, int], list[Row]]] = defaultdict(lambda: defaultdict(list))
+        sizes: dict[str, dict[tuple[int, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in its:
-            sizes[row.arch or ""][row.params or 0, row.recipe or "", row.step or 0].append(row)
-        rungs = {arch: [of[size] for size in sorted(of)] for arch, of in sorted(sizes.items()) if len({params for params, *_ in of}) >= RUNGS}
+            sizes[row.arch or ""][row.params or 0, row.recipe or ""].append(row)
+        rungs = {arch: [of[size] for size in sorted(of)] for arch, of in sorted(sizes.items()) if len({params for params, _ in of}) >= RUNGS}
         found += [Ladder(rungs)] if rungs else []
     return found
 
