@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_page import BDH, evidence, told
 
-from bdh_reason.compare.page import _figure, chart, figures, forests, ladders
+from bdh_reason.compare.page import _figure, chart, figures, forests, ladders, page
 from bdh_reason.compare.seeds import pooled
 
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000)
@@ -76,6 +76,12 @@ def test_marks_are_few_and_hold_all_values(values):
     assert len({text for _, text in marks}) == len(marks)
 
 
+def test_a_page_of_ladders_holds_their_numbers():
+    html = page(evidence(ROWS))[0].decode()
+    assert "3.1750 [3.1650, 3.1850]" in html
+    assert "0.9010 [" in html
+
+
 def test_colours_tell_architectures_apart():
     look = evidence(ROWS).look
     assert look["bdh"] != look["transformer"]
@@ -85,7 +91,7 @@ def boxes(drawn):
     """Where the texts of an SVG stand, about: (left, top, right, bottom)."""
     found = []
     for left, base, about, text in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" ([^>]*)>([^<]*)</text>', drawn):
-        wide = len(text) * {"title": 7.2, "label": 6.4, "soft": 5.9}[re.search(r'class="(\w+)"', about)[1]]
+        wide = len(text) * {"title": 8.2, "label": 6.4, "soft": 5.9}[re.search(r'class="(\w+)"', about)[1]]
         start = float(left) - wide * (0.5 if "middle" in about else 1.0 if "end" in about else 0.0)
         found.append((start, float(base) - 10, start + wide, float(base) + 2))
     return found

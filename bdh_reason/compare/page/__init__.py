@@ -51,7 +51,7 @@ def _figure(figure: Figure, evidence: Evidence) -> str:
 
 def _data(rows: Sequence[Row]) -> str:
     """The rows behind a figure as a table, folded."""
-    head = ("problems", "model", "mode", "depth", "slice", "n", "exact_match [95 %]", "params", "FLOPs per answer", "training FLOPs", "set")
+    head = ("problems", "model", "mode", "depth", "slice", "n", "score [95 %]", "params", "FLOPs per answer", "training FLOPs", "set")
     title = "The numbers of this figure" + (f", the first {MOST:,} of {len(rows):,}" if len(rows) > MOST else "")
     return f"<details><summary>{title}</summary>{table(head, map(_line, rows[:MOST]), words=3)}</details>"
 
@@ -59,7 +59,7 @@ def _data(rows: Sequence[Row]) -> str:
 def _line(row: Row) -> tuple[str, ...]:
     depth, params = ("–" if number is None else f"{number:,}" for number in (row.depth, row.params))
     flops = ("–" if number is None else scale(number) for number in (row.flops_per_problem, row.train_flops))
-    score = f"{row.exact_match:.4f} [{row.ci_low:.4f}, {row.ci_high:.4f}]"
+    score = f"{row.bits_per_byte if row.exact_match is None else row.exact_match:.4f} [{row.ci_low:.4f}, {row.ci_high:.4f}]"
     about = (problems(row), model_name(row), mode(row), depth, row.difficulty or ("all" if row.horizon is None else f"horizon {row.horizon}"))
     return (*about, f"{row.n:,}", score, params, *flops, row.data_hash[:4])
 

@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 420, 274
 LEFT, TOP, BOTTOM = 34, 46, 230  # of the plot; its right end leaves room for the names of the lines
 GAP, ROW = 14, 66  # between names; of a line of a forest
 LETTER = 6.7  # how wide a letter of a name is, about; of a title somewhat more
-WIDE = 54  # letters of a title in one line
+WIDE = 48  # letters of a title in one line
 CSS = (Path(__file__).with_name("chart.css")).read_text(encoding="utf-8")
 LIGHT = dict(re.findall(r"(--[\w-]+): light-dark\((#\w+)", (HOME / "colours.css").read_text(encoding="utf-8")))
 COLOURS = sum(name.startswith("--series-") for name in LIGHT)
@@ -163,7 +163,8 @@ class _Scale:
 
 def _plot(panel: Panel, look: Look) -> str:
     scale = _Scale(panel)
-    parts = [_text(2, 14, panel.title, 'class="title"'), _text(2, 32, panel.y, 'class="soft"')]
+    title = textwrap.shorten(panel.title, WIDE, placeholder=" …")
+    parts = [_text(2, 14, title, 'class="title"'), _text(2, 32, panel.y, 'class="soft"')]
     if panel.shaded:
         start, end = (scale.x(x) for x in panel.shaded)
         parts.append(f'<rect x="{start - 5:.1f}" y="{TOP}" width="{end - start + 10:.1f}" height="{BOTTOM - TOP}" class="shaded"/>')
